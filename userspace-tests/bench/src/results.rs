@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the guest program hands to the programs that report.
+
+use serde::{Deserialize, Serialize};
+
+/// What a value counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Executed instructions.
+    Instructions,
+    /// Nanoseconds.
+    #[serde(rename = "ns")]
+    Nanoseconds,
+}
+
+/// The distribution of one workload's rounds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sample {
+    /// What the values count.
+    pub unit: Unit,
+    /// How many rounds there were.
+    pub rounds: u64,
+    /// All rounds together, including what settling them took.
+    pub total: u64,
+    /// `total / rounds`.
+    pub mean: f64,
+    /// The median round.
+    pub p50: u64,
+    /// The round that 99 of 100 do not exceed.
+    pub p99: u64,
+    /// Each value that occurred, with how often it did, in rising order.
+    pub histogram: Vec<(u64, u64)>,
+}
+
+impl Sample {
+    /// Sums up the rounds' values.
+    pub fn new(unit: Unit, mut values: Vec<u64>, total: u64) -> Self {
+        values.sort_unstable();
+        let rank = |percent: usize| {
+            let index = (values.len() * percent).div_ceil(100).max(1) - 1;
+            values.get(index).copied().unwrap_or(0)
+        };
+        let (p50, p99) = (rank(50), rank(99));
+        let histogram = values
+            .chunk_by(|left, right| left == right)
+            .map(|same| (same[0], same.len() as u64))
+            .collect();
+        let rounds = values.len() as u64;
+        Self {
+            unit,
+            rounds,
+            total,
+            mean: total as f64 / rounds.max(1) as f64,
+            p50,
+            p99,
+            histogram,
+        }
+    }
+
+    /// A sample of which only the sum is known, as of several processes at once.
+    pub fn from_total(unit: Unit, rounds: u64, total: u64) -> Self {
+        let mean = total as f64 / rounds.max(1) as f64;
+        Self {
+            unit,
+            rounds,
+            total,
+            mean,
+            p50: mean.round() as u64,
+            p99: mean.round() as u64,
+            histogram: Vec::new(),
+        }
+    }
+}
+
+/// Which of a sample's values stands for the workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Figure {
+    /// The median round: a latency.
+    P50,
+    /// The mean over the loop: a throughput, where rounds overlap.
+    Mean,
+}
+
+/// One workload on one device, or a floor (which has no device).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measured {
+    pub workload: String,
+    /// The device's label, such as `c` or `ours`.
+    pub device: Option<String>,
+    pub figure: Figure,
+    pub sample: Sample,
+}
+
+impl Measured {
+    /// The value that stands for the workload.
+    pub fn value(&self) -> f64 {
+        match self.figure {
+            Figure::P50 => self.sample.p50 as f64,
+            Figure::Mean => self.sample.mean,
+        }
+    }
+}
+
+/// A device that was measured, or could not be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Device {
+    pub label: String,
+    pub path: String,
+    /// Why it was left out.
+    pub absent: Option<String>,
+}
+
+/// The guest that the figures come from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Guest {
+    pub kernel: String,
+    pub version: String,
+    pub cpu: String,
+    pub cpus: usize,
+    pub cpu_flags: String,
+    pub command_line: String,
+}
+
+/// A run of the suite: every workload alone, one device after the other.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Suite {
+    pub guest: Guest,
+    pub devices: Vec<Device>,
+    pub measured: Vec<Measured>,
+}
+
+/// Paired blocks of one workload on two devices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Paired {
+    pub workload: String,
+    pub rounds_per_block: u64,
+    /// Nanoseconds per round of each block, pair by pair: first device, second device.
+    pub blocks: Vec<(f64, f64)>,
+}
+
+/// A run of interleaved blocks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pairs {
+    pub guest: Guest,
+    pub devices: Vec<Device>,
+    pub paired: Vec<Paired>,
+}

@@ -27,7 +27,8 @@ impl Hub {
         // It speaks the notification protocol of systemd: one datagram says that it serves.
         let path = std::env::temp_dir().join(format!("rsb_hub-ready-{}", std::process::id()));
         let _ = fs::remove_file(&path);
-        let socket = UnixDatagram::bind(&path).with_context(|| format!("binding {}", path.display()))?;
+        let socket =
+            UnixDatagram::bind(&path).with_context(|| format!("binding {}", path.display()))?;
         let mut process = Process::start(
             Command::new(program)
                 .args(["--insecure-allow-all", "--device", &place.name])
@@ -35,8 +36,11 @@ impl Hub {
         )?;
         let served = wait_served(&socket, &mut process, limit);
         let _ = fs::remove_file(&path);
-        served.with_context(|| format!("rsb_hub said: {}", process.output().trim()))?;
-        Ok(Self { process, _place: place })
+        served.with_context(|| format!("rsb_hub said: {}", process.words()))?;
+        Ok(Self {
+            process,
+            _place: place,
+        })
     }
 
     /// Kills the service manager, as a crash would.
@@ -50,8 +54,8 @@ impl Hub {
     }
 
     /// What it wrote so far.
-    pub fn output(&self) -> String {
-        self.process.output()
+    pub fn words(&self) -> String {
+        self.process.words()
     }
 }
 
@@ -81,7 +85,11 @@ struct Place {
 
 impl Place {
     fn make(device: &Path) -> Result<Self> {
-        let name = device.file_name().context("the device has no name")?.to_string_lossy().into_owned();
+        let name = device
+            .file_name()
+            .context("the device has no name")?
+            .to_string_lossy()
+            .into_owned();
         let link = Path::new(DEVICES).join(&name);
         if link.exists() {
             let (found, wanted) = (fs::canonicalize(&link)?, fs::canonicalize(device)?);
@@ -91,8 +99,12 @@ impl Place {
             return Ok(Self { name, link: None });
         }
         fs::create_dir_all(DEVICES).with_context(|| format!("making {DEVICES}"))?;
-        symlink(fs::canonicalize(device)?, &link).with_context(|| format!("linking {}", link.display()))?;
-        Ok(Self { name, link: Some(link) })
+        symlink(fs::canonicalize(device)?, &link)
+            .with_context(|| format!("linking {}", link.display()))?;
+        Ok(Self {
+            name,
+            link: Some(link),
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 // The attribute macro emits code that these two lints object to.
 #![allow(missing_docs, clippy::too_many_arguments)]
 
-use rsbinder::{interface, BinderResult, Parcelable, ParcelFileDescriptor, SIBinder, Strong};
+use rsbinder::{ParcelFileDescriptor, Parcelable, SIBinder, Strong, interface};
 
 /// Interface descriptor of the test service, for clients that are not written with `rsbinder`.
 pub const TESTBED_DESCRIPTOR: &str = "rust_binder.test.ITestbed";
@@ -90,7 +90,10 @@ pub trait ITestbed {
 
     fn open_pipe(&self, text: &str) -> BinderResult<ParcelFileDescriptor>;
     fn read_all(&self, file: &ParcelFileDescriptor) -> BinderResult<String>;
-    fn reverse_files(&self, files: &[ParcelFileDescriptor]) -> BinderResult<Vec<ParcelFileDescriptor>>;
+    fn reverse_files(
+        &self,
+        files: &[ParcelFileDescriptor],
+    ) -> BinderResult<Vec<ParcelFileDescriptor>>;
     fn open_files(&self) -> BinderResult<i32>;
 
     #[oneway]
@@ -101,7 +104,12 @@ pub trait ITestbed {
 /// What a client lends the service to call back.
 #[interface(descriptor = "rust_binder.test.ICallback")]
 pub trait ICallback {
-    fn bounced(&self, service: &Strong<dyn ITestbed>, callback: &Strong<dyn ICallback>, depth: i32) -> BinderResult<Vec<i32>>;
+    fn bounced(
+        &self,
+        service: &Strong<dyn ITestbed>,
+        callback: &Strong<dyn ICallback>,
+        depth: i32,
+    ) -> BinderResult<Vec<i32>>;
     #[oneway]
     fn noted(&self, number: i32) -> BinderResult<()>;
 }

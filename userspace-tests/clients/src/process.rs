@@ -9,7 +9,9 @@
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal,
+};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,8 +26,10 @@ pub struct Process {
     child: Child,
     /// Becomes readable when the process ends.
     pidfd: OwnedFd,
-    /// What the process wrote to its standard error (and output, if not [`Process::start_with_ready`]).
+    /// What the process wrote to its standard output, unless [`Process::start_with_ready`] reads that.
     output: File,
+    /// What the process wrote to its standard error.
+    errors: File,
     ready: Option<ChildStdout>,
 }
 
@@ -39,27 +43,45 @@ impl Process {
     pub fn start_with_ready(command: &mut Command, limit: Duration) -> Result<Self> {
         let mut process = Self::start_inner(command, true)?;
         process.wait_ready(limit).with_context(|| {
-            format!("{} did not get ready: {}", describe(command), process.output().trim())
+            format!(
+                "{} did not get ready: {}",
+                describe(command),
+                process.errors()
+            )
         })?;
         Ok(process)
     }
 
     fn start_inner(command: &mut Command, ready: bool) -> Result<Self> {
         let output = File::from(memfd_create("output", MemfdFlags::CLOEXEC)?);
-        let stdout = if ready { Stdio::piped() } else { Stdio::from(output.try_clone()?) };
+        let errors = File::from(memfd_create("errors", MemfdFlags::CLOEXEC)?);
+        let stdout = if ready {
+            Stdio::piped()
+        } else {
+            Stdio::from(output.try_clone()?)
+        };
         let mut child = command
             .stdin(Stdio::null())
             .stdout(stdout)
-            .stderr(output.try_clone()?)
+            .stderr(errors.try_clone()?)
             .spawn()
             .with_context(|| format!("starting {}", describe(command)))?;
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         let ready = child.stdout.take();
-        Ok(Self { child, pidfd, output, ready })
+        Ok(Self {
+            child,
+            pidfd,
+            output,
+            errors,
+            ready,
+        })
     }
 
     fn wait_ready(&mut self, limit: Duration) -> Result<()> {
-        let mut pipe = self.ready.as_ref().context("started without a ready line")?;
+        let pipe = self
+            .ready
+            .as_mut()
+            .context("started without a ready line")?;
         if !readable(pipe.as_fd(), limit)? {
             bail!("nothing within {} s", limit.as_secs());
         }
@@ -88,21 +110,32 @@ impl Process {
         let _ = self.child.kill();
         match self.wait(GRACE)? {
             Some(_) => Ok(()),
-            None => bail!("process {} is stuck: it does not end although killed", self.id()),
+            None => bail!(
+                "process {} is stuck: it does not end although killed",
+                self.id()
+            ),
         }
     }
 
-    /// Everything captured so far.
+    /// What it wrote to its standard output so far.
     pub fn output(&self) -> String {
-        let mut text = Vec::new();
-        let read = self.output.try_clone().and_then(|mut file| {
-            file.rewind()?;
-            file.read_to_end(&mut text)
-        });
-        match read {
-            Ok(_) => String::from_utf8_lossy(&text).into_owned(),
-            Err(error) => format!("(output lost: {error})"),
-        }
+        captured(&self.output)
+    }
+
+    /// What it wrote to its standard error so far.
+    pub fn errors(&self) -> String {
+        captured(&self.errors)
+    }
+
+    /// All it wrote: what a person wants to see when something failed.
+    pub fn words(&self) -> String {
+        let words = [self.output(), self.errors()];
+        words
+            .iter()
+            .filter(|words| !words.is_empty())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -115,17 +148,17 @@ impl Drop for Process {
 }
 
 /// Runs `command` to its end; an error if that takes longer than `limit`.
-pub fn run(command: &mut Command, limit: Duration) -> Result<(ExitStatus, String)> {
+pub fn run(command: &mut Command, limit: Duration) -> Result<(ExitStatus, Process)> {
     let mut process = Process::start(command)?;
     match process.wait(limit)? {
-        Some(status) => Ok((status, process.output())),
+        Some(status) => Ok((status, process)),
         None => {
             process.kill()?;
             bail!(
-                "{} did not end within {} s; so far: {}",
+                "{} did not end within {} s\n{}",
                 describe(command),
                 limit.as_secs(),
-                process.output().trim()
+                process.words()
             )
         }
     }
@@ -157,7 +190,23 @@ fn readable(file: BorrowedFd<'_>, limit: Duration) -> Result<bool> {
     }
 }
 
+/// The text in `file`, without blank space around it.
+fn captured(file: &File) -> String {
+    let mut text = Vec::new();
+    let read = file.try_clone().and_then(|mut file| {
+        file.rewind()?;
+        file.read_to_end(&mut text)
+    });
+    match read {
+        Ok(_) => String::from_utf8_lossy(&text).trim().to_owned(),
+        Err(error) => format!("(output lost: {error})"),
+    }
+}
+
 fn describe(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -27,7 +27,10 @@ impl Report {
             }
             Err(error) => {
                 self.failed += 1;
-                println!("FAIL  {name:<28} {time:>6} ms  {}", format!("{error:#}").replace('\n', "\n        "));
+                println!(
+                    "FAIL  {name:<28} {time:>6} ms  {}",
+                    format!("{error:#}").replace('\n', "\n        ")
+                );
             }
         }
     }
@@ -40,8 +43,16 @@ impl Report {
 
     /// Prints the count, in the form that test runners read. Nothing run is a failure too.
     pub fn finish(self) -> ExitCode {
-        let skipped = if self.skipped > 0 { format!(", {} skipped", self.skipped) } else { String::new() };
+        let skipped = if self.skipped > 0 {
+            format!(", {} skipped", self.skipped)
+        } else {
+            String::new()
+        };
         println!("{} passed, {} failed{skipped}", self.passed, self.failed);
-        if self.failed == 0 && self.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.failed == 0 && self.passed > 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }

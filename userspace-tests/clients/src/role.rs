@@ -44,6 +44,18 @@ pub enum Role {
         #[arg(long)]
         parent: u32,
     },
+    /// Call the two simplest methods of a service and say what came back.
+    Call {
+        /// Binder device to open.
+        #[arg(long)]
+        device: String,
+        /// Service to call.
+        #[arg(long)]
+        name: String,
+        /// Process that started this one.
+        #[arg(long)]
+        parent: u32,
+    },
     /// Run one test case as a client.
     Case {
         /// Binder device to open.
@@ -62,12 +74,37 @@ impl Role {
     /// The command that starts this program again in this role.
     pub fn command(&self) -> Result<Command> {
         let (role, device, name, parent) = match self {
-            Self::Serve { device, name, parent } => ("serve", device, name, parent),
-            Self::Lend { device, name, parent } => ("lend", device, name, parent),
-            Self::Case { device, name, parent } => ("case", device, name, parent),
+            Self::Serve {
+                device,
+                name,
+                parent,
+            } => ("serve", device, name, parent),
+            Self::Lend {
+                device,
+                name,
+                parent,
+            } => ("lend", device, name, parent),
+            Self::Call {
+                device,
+                name,
+                parent,
+            } => ("call", device, name, parent),
+            Self::Case {
+                device,
+                name,
+                parent,
+            } => ("case", device, name, parent),
         };
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([role, "--device", device, "--name", name, "--parent", &parent.to_string()]);
+        command.args([
+            role,
+            "--device",
+            device,
+            "--name",
+            name,
+            "--parent",
+            &parent.to_string(),
+        ]);
         Ok(command)
     }
 
@@ -76,7 +113,11 @@ impl Role {
         // The library logs what goes wrong; a case that fails shows it.
         env_logger::init();
         match self {
-            Self::Serve { device, name, parent } => {
+            Self::Serve {
+                device,
+                name,
+                parent,
+            } => {
                 process::die_with_parent(parent)?;
                 open(&device)?;
                 hub::add_service(&name, service::new()).map_err(|error| anyhow!("{error}"))?;
@@ -84,17 +125,44 @@ impl Role {
                 ProcessState::join_thread_pool()?;
                 Ok(())
             }
-            Self::Lend { device, name, parent } => {
+            Self::Lend {
+                device,
+                name,
+                parent,
+            } => {
                 process::die_with_parent(parent)?;
                 open(&device)?;
                 let testbed: Strong<dyn ITestbed> = hub::check_interface(&name)?;
                 let callback = BnCallback::new_binder(Idle);
-                testbed.hold(&callback.as_binder()).map_err(|error| anyhow!("{error}"))?;
+                testbed
+                    .hold(&callback.as_binder())
+                    .map_err(|error| anyhow!("{error}"))?;
                 say_ready()?;
                 ProcessState::join_thread_pool()?;
                 Ok(())
             }
-            Self::Case { device, name, parent } => {
+            Self::Call {
+                device,
+                name,
+                parent,
+            } => {
+                process::die_with_parent(parent)?;
+                open(&device)?;
+                let testbed: Strong<dyn ITestbed> = hub::check_interface(&name)?;
+                let text = testbed
+                    .echo("grüß Gott")
+                    .map_err(|error| anyhow!("echo: {error}"))?;
+                let sum = testbed
+                    .add(40, 2)
+                    .map_err(|error| anyhow!("add: {error}"))?;
+                println!("echo: {text}\nadd: {sum}");
+                Ok(())
+            }
+            Self::Case {
+                device,
+                name,
+                parent,
+            } => {
                 process::die_with_parent(parent)?;
                 let case = cases::all()
                     .find(|case| case.name == name)

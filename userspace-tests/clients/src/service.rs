@@ -2,9 +2,7 @@
 
 //! The service under test.
 
-use crate::interface::{
-    BnTestbed, Caller, ICallback, ITestbed, Notes, Values, failure,
-};
+use crate::interface::{BnTestbed, Caller, ICallback, ITestbed, Notes, Values, failure};
 use rsbinder::{
     BinderResult, DeathRecipient, ExceptionCode, Interface, ParcelFileDescriptor, SIBinder, Status,
     StatusCode, Strong, WIBinder, Weak,
@@ -168,9 +166,17 @@ impl ITestbed for Testbed {
     }
 
     fn release(&self) -> BinderResult<()> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let held = self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(held) = held {
-            held.binder.unlink_to_death_arc(&held.obituary)?;
+            match held.binder.unlink_to_death_arc(&held.obituary) {
+                // After a death there is nothing left to unlink.
+                Ok(()) | Err(StatusCode::DeadObject) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -210,7 +216,11 @@ impl ITestbed for Testbed {
         &self,
         files: &[ParcelFileDescriptor],
     ) -> BinderResult<Vec<ParcelFileDescriptor>> {
-        Ok(files.iter().rev().map(ParcelFileDescriptor::try_clone).collect::<Result<_, _>>()?)
+        Ok(files
+            .iter()
+            .rev()
+            .map(ParcelFileDescriptor::try_clone)
+            .collect::<Result<_, _>>()?)
     }
 
     fn open_files(&self) -> BinderResult<i32> {
@@ -237,7 +247,11 @@ impl ITestbed for Testbed {
 
     fn notes(&self, wait_for: i32) -> BinderResult<Notes> {
         let wanted = usize::try_from(wait_for).unwrap_or_default();
-        Ok(self.notes.wait(PATIENCE, |notes| notes.numbers.len() >= wanted, Notes::clone))
+        Ok(self.notes.wait(
+            PATIENCE,
+            |notes| notes.numbers.len() >= wanted,
+            Notes::clone,
+        ))
     }
 }
 

@@ -11,8 +11,8 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-
-use crate::wire::{self, FlatObject, Transaction, WriteRead};
+use binder_abi::{self as abi, FlatObject, ObjectHeader, PtrCookie, TransactionData, WriteRead};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The size of the receive buffer that libbinder maps.
 const MAP_SIZE: usize = (1 << 20) - 2 * 4096;
@@ -23,7 +23,8 @@ const MANAGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// An open, mapped binder device.
 pub struct Connection {
     fd: OwnedFd,
-    map: *mut u8,
+    /// Where the receive mapping starts.
+    map: usize,
 }
 
 impl Connection {
@@ -53,15 +54,17 @@ impl Connection {
         }
         Ok(Self {
             fd,
-            map: map.cast(),
+            map: map as usize,
         })
     }
 
     /// Becomes the context manager, waiting for the end of the one before.
     pub fn become_manager(&self) -> Result<()> {
         let mut node = FlatObject {
-            kind: wire::TYPE_BINDER,
-            flags: wire::FLAG_ACCEPTS_FDS,
+            hdr: ObjectHeader {
+                kind: abi::BINDER_TYPE_BINDER,
+            },
+            flags: abi::FLAT_BINDER_FLAG_ACCEPTS_FDS,
             ..FlatObject::default()
         };
         let deadline = Instant::now() + MANAGER_TIMEOUT;
@@ -70,7 +73,7 @@ impl Connection {
             let status = unsafe {
                 libc::ioctl(
                     self.fd.as_raw_fd(),
-                    wire::SET_CONTEXT_MGR_EXT as libc::Ioctl,
+                    abi::BINDER_SET_CONTEXT_MGR_EXT as libc::Ioctl,
                     &raw mut node,
                 )
             };
@@ -102,19 +105,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes `commands` (and empties them) without reading.
-    #[inline]
-    pub fn send(&self, commands: &mut Commands) -> io::Result<()> {
-        let mut request = WriteRead {
-            write_size: commands.length as u64,
-            write_buffer: commands.bytes.as_ptr() as u64,
-            ..WriteRead::default()
-        };
-        self.transfer(&mut request)?;
-        commands.length = 0;
-        Ok(())
-    }
-
     /// Issues a `BINDER_WRITE_READ` that writes and reads nothing.
     #[inline]
     pub fn exchange_nothing(&self) -> io::Result<()> {
@@ -129,7 +119,7 @@ impl Connection {
             let status = unsafe {
                 libc::ioctl(
                     self.fd.as_raw_fd(),
-                    wire::WRITE_READ as libc::Ioctl,
+                    abi::BINDER_WRITE_READ as libc::Ioctl,
                     ptr::from_mut(request),
                 )
             };
@@ -145,20 +135,20 @@ impl Connection {
 
     /// The first object of a delivered transaction, if it carries one.
     #[inline]
-    pub fn first_object(&self, transaction: &Transaction) -> Option<FlatObject> {
+    pub fn first_object(&self, transaction: &TransactionData) -> Option<FlatObject> {
         let offsets = self.offset_in_map(transaction.offsets, transaction.offsets_size)?;
         if transaction.offsets_size < 8 || !offsets.is_multiple_of(8) {
             return None;
         }
         // SAFETY: The eight bytes lie in our mapping, aligned, and nobody writes them while the
         // buffer is ours.
-        let start = unsafe { ptr::read(self.map.add(offsets).cast::<u64>()) };
+        let start = unsafe { ptr::read((self.map + offsets) as *const u64) };
         let object = self.offset_in_map(
-            transaction.data.checked_add(start)?,
+            transaction.buffer.checked_add(start)?,
             size_of::<FlatObject>() as u64,
         )?;
         // SAFETY: As above; objects are only 4-aligned.
-        Some(unsafe { ptr::read_unaligned(self.map.add(object).cast()) })
+        Some(unsafe { ptr::read_unaligned((self.map + object) as *const FlatObject) })
     }
 
     /// Where `size` bytes at `address` lie in the receive mapping.
@@ -173,7 +163,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         // SAFETY: The mapping is ours and nothing that was lent from it outlives `self`.
-        unsafe { libc::munmap(self.map.cast(), MAP_SIZE) };
+        unsafe { libc::munmap(self.map as *mut libc::c_void, MAP_SIZE) };
     }
 }
 
@@ -193,56 +183,21 @@ impl Commands {
         }
     }
 
-    /// Appends a command without payload.
+    /// Appends a command and its payload.
     #[inline]
-    pub fn push(&mut self, code: u32) {
-        self.append(code);
-    }
-
-    /// Appends a command whose payload is one number of 32 bits.
-    #[inline]
-    pub fn push_u32(&mut self, code: u32, value: u32) {
-        self.append(code);
-        self.append(value);
-    }
-
-    /// Appends a command whose payload is one number of 64 bits.
-    #[inline]
-    pub fn push_u64(&mut self, code: u32, value: u64) {
-        self.append(code);
-        self.append(value);
-    }
-
-    /// Appends a command that names a node by pointer and cookie.
-    #[inline]
-    pub fn push_node(&mut self, code: u32, node: NodeName) {
-        self.append(code);
-        self.append(node);
-    }
-
-    /// Appends `BC_TRANSACTION` or `BC_REPLY`.
-    #[inline]
-    pub fn push_transaction(&mut self, code: u32, transaction: &Transaction) {
-        self.append(code);
-        self.append(*transaction);
+    pub fn push<T: IntoBytes + Immutable>(&mut self, code: u32, payload: &T) {
+        self.append(&code);
+        self.append(payload);
     }
 
     #[inline]
-    fn append<T: Copy>(&mut self, value: T) {
+    fn append<T: IntoBytes + Immutable>(&mut self, value: &T) {
         let end = self.length + size_of::<T>();
-        assert!(end <= self.bytes.len(), "more commands than the buffer holds");
-        // SAFETY: The assertion leaves room for the value.
-        unsafe { ptr::write_unaligned(self.bytes.as_mut_ptr().add(self.length).cast(), value) };
+        value
+            .write_to(&mut self.bytes[self.length..end])
+            .expect("the room is as large as the value");
         self.length = end;
     }
-}
-
-/// A node as its owner names it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct NodeName {
-    pub pointer: u64,
-    pub cookie: u64,
 }
 
 /// What a read returned, in a buffer of fixed size (libbinder's: 256 bytes).
@@ -255,11 +210,11 @@ pub struct Returns {
 
 /// One return, with the payload of those that the workloads look into.
 pub enum Return {
-    Transaction(Transaction),
-    Reply(Transaction),
+    Transaction(TransactionData),
+    Reply(TransactionData),
     Complete,
-    Increfs(NodeName),
-    Acquire(NodeName),
+    Increfs(PtrCookie),
+    Acquire(PtrCookie),
     /// The call failed with this return code.
     Failed(u32),
     /// A return that asks for nothing.
@@ -280,39 +235,31 @@ impl Returns {
     #[inline]
     pub fn next(&mut self) -> Option<Return> {
         let code = self.peek::<u32>(self.position)?;
-        let payload = self.position + 4;
-        self.position = payload + wire::payload_size(code);
+        let payload = self.position + size_of::<u32>();
+        self.position = payload + payload_size(code);
         Some(match code {
-            wire::BR_TRANSACTION => Return::Transaction(self.peek(payload)?),
-            wire::BR_REPLY => Return::Reply(self.peek(payload)?),
-            wire::BR_TRANSACTION_COMPLETE | wire::BR_ONEWAY_SPAM_SUSPECT => Return::Complete,
-            wire::BR_INCREFS => Return::Increfs(self.peek(payload)?),
-            wire::BR_ACQUIRE => Return::Acquire(self.peek(payload)?),
-            wire::BR_ERROR | wire::BR_DEAD_REPLY | wire::BR_FAILED_REPLY => Return::Failed(code),
+            abi::BR_TRANSACTION => Return::Transaction(self.peek(payload)?),
+            abi::BR_REPLY => Return::Reply(self.peek(payload)?),
+            abi::BR_TRANSACTION_COMPLETE | abi::BR_ONEWAY_SPAM_SUSPECT => Return::Complete,
+            abi::BR_INCREFS => Return::Increfs(self.peek(payload)?),
+            abi::BR_ACQUIRE => Return::Acquire(self.peek(payload)?),
+            abi::BR_ERROR | abi::BR_DEAD_REPLY | abi::BR_FAILED_REPLY => Return::Failed(code),
             _ => Return::Other,
         })
     }
 
     #[inline]
-    fn peek<T: Copy + Plain>(&self, position: usize) -> Option<T> {
-        if position + size_of::<T>() > self.length {
-            return None;
-        }
-        // SAFETY: The bytes are inside the buffer, and every bit pattern is a `Plain` value.
-        Some(unsafe { ptr::read_unaligned(self.bytes.as_ptr().add(position).cast()) })
+    fn peek<T: FromBytes>(&self, position: usize) -> Option<T> {
+        let bytes = self.bytes.get(position..self.length)?;
+        T::read_from_prefix(bytes).ok().map(|(value, _)| value)
     }
 }
 
-/// Types of which every bit pattern is a value.
-///
-/// # Safety
-///
-/// The type has no padding and no invalid values.
-unsafe trait Plain {}
-
-// SAFETY: An integer.
-unsafe impl Plain for u32 {}
-// SAFETY: Integers without gaps between them.
-unsafe impl Plain for NodeName {}
-// SAFETY: Integers without gaps between them.
-unsafe impl Plain for Transaction {}
+/// Bytes of payload that follow a return of this number.
+const fn payload_size(code: u32) -> usize {
+    match code {
+        // Its number announces a payload that drivers do not send.
+        abi::BR_ERROR => 0,
+        _ => (code >> 16 & 0x3fff) as usize,
+    }
+}

@@ -2,6 +2,7 @@
 
 //! What a call cannot cost less than: the same two processes waking each other by other means.
 
+use core::arch::asm;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
@@ -27,7 +28,7 @@ pub const ALL: &[&str] = &[
 /// Measures one floor.
 pub fn run<C: Clock>(name: &str, plan: Plan) -> Result<Sample> {
     match name {
-        "calibration" => measure::measure::<C>(plan, &mut Nops),
+        "calibration" => Ok(calibrate::<C>(plan)),
         "floor-getppid" => measure::measure::<C>(plan, &mut Getppid),
         "floor-eventfd" => measure::measure::<C>(plan, &mut Stream::eventfds()?),
         "floor-pipe" => measure::measure::<C>(plan, &mut Stream::pipes()?),
@@ -36,16 +37,23 @@ pub fn run<C: Clock>(name: &str, plan: Plan) -> Result<Sample> {
     }
 }
 
-/// A thousand instructions.
-struct Nops;
-
-impl Rounds for Nops {
-    #[inline(always)]
-    fn round(&mut self) -> Result<()> {
-        // SAFETY: NOPs.
-        unsafe { core::arch::asm!(".rept 1000", "nop", ".endr") };
-        Ok(())
+/// A thousand NOPs more against a thousand less. A clock of instructions says one thousand.
+fn calibrate<C: Clock>(plan: Plan) -> Sample {
+    let mut values = vec![u64::MAX; plan.rounds];
+    for value in &mut values {
+        *value = nops::<C, 2000>().saturating_sub(nops::<C, 1000>());
     }
+    let total = values.iter().sum();
+    Sample::new(C::UNIT, values, total)
+}
+
+/// What so many NOPs take, and reading the clock.
+#[inline(never)]
+fn nops<C: Clock, const COUNT: usize>() -> u64 {
+    let start = C::now();
+    // SAFETY: NOPs.
+    unsafe { asm!(".rept {count}", "nop", ".endr", count = const COUNT) };
+    C::now() - start
 }
 
 /// The cheapest system call.

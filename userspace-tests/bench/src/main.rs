@@ -15,14 +15,13 @@ mod guest;
 mod marker;
 mod measure;
 mod peer;
-mod wire;
 mod workload;
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use binder_bench::results::{self, Device, Figure, Measured, Pairs, Paired, Sample, Suite};
+use binder_bench::results::{self, Device, Figure, Measured, Paired, Pairs, Sample, Suite};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use clock::{Clock, Instructions, Nanoseconds};
@@ -156,6 +155,7 @@ impl Common {
 
     fn suite<C: Clock>(&self, no_floors: bool) -> Result<Suite> {
         let devices = self.devices();
+        guest::wait_until_quiet()?;
         let mut measured = Vec::new();
         for name in floors::ALL.iter().filter(|name| self.wants(name)) {
             if no_floors {
@@ -168,8 +168,9 @@ impl Common {
             for device in devices.iter().filter(|device| device.absent.is_none()) {
                 let path = device.path.as_ref();
                 let sample = match workload {
-                    Workload::FourByFour => Crowd::start(path)
-                        .and_then(|mut crowd| crowd.measure::<C>(self.plan())),
+                    Workload::FourByFour => {
+                        Crowd::start(path).and_then(|mut crowd| crowd.measure::<C>(self.plan()))
+                    }
                     _ => Session::start(*workload, path)
                         .and_then(|mut session| measure::measure::<C>(self.plan(), &mut session)),
                 }
@@ -186,6 +187,7 @@ impl Common {
 
     fn pairs(&self, blocks: usize, cpu: usize) -> Result<Pairs> {
         guest::pin(cpu)?;
+        guest::wait_until_quiet()?;
         let devices = self.devices();
         let [first, second] = devices.as_slice() else {
             bail!("pairs are made of two devices");
@@ -269,7 +271,10 @@ impl Block {
 }
 
 fn median_ratio(blocks: &[(f64, f64)]) -> f64 {
-    let mut ratios: Vec<f64> = blocks.iter().map(|(first, second)| second / first).collect();
+    let mut ratios: Vec<f64> = blocks
+        .iter()
+        .map(|(first, second)| second / first)
+        .collect();
     ratios.sort_by(f64::total_cmp);
     ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -10,9 +10,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use binder_abi::{self as abi, TransactionData};
 
 use crate::conn::{Commands, Connection, Return, Returns};
-use crate::wire::{self, Transaction};
 
 /// What the server does with a call before it answers.
 #[derive(Clone, Copy)]
@@ -68,14 +68,14 @@ impl Client {
     /// Makes a synchronous call and waits for its reply.
     #[inline]
     pub fn call(&mut self, action: Action, parcel: Parcel<'_>) -> Result<()> {
-        self.push_call(action, wire::TF_ACCEPT_FDS, parcel);
+        self.push_call(action, abi::TF_ACCEPT_FDS, parcel);
         loop {
             self.connection
                 .exchange(&mut self.commands, &mut self.returns)?;
             while let Some(entry) = self.returns.next() {
                 match entry {
                     Return::Reply(reply) => {
-                        self.commands.push_u64(wire::BC_FREE_BUFFER, reply.data);
+                        self.commands.push(abi::BC_FREE_BUFFER, &reply.buffer);
                         return Ok(());
                     }
                     other => self.acknowledge(other)?,
@@ -87,7 +87,7 @@ impl Client {
     /// Makes a oneway call and waits until the driver has taken it.
     #[inline]
     pub fn post(&mut self, action: Action, parcel: Parcel<'_>) -> Result<()> {
-        self.push_call(action, wire::TF_ONE_WAY, parcel);
+        self.push_call(action, abi::TF_ONE_WAY, parcel);
         loop {
             self.connection
                 .exchange(&mut self.commands, &mut self.returns)?;
@@ -102,16 +102,16 @@ impl Client {
 
     #[inline]
     fn push_call(&mut self, action: Action, flags: u32, parcel: Parcel<'_>) {
-        self.commands.push_transaction(
-            wire::BC_TRANSACTION,
-            &Transaction {
+        self.commands.push(
+            abi::BC_TRANSACTION,
+            &TransactionData {
                 code: action as u32,
                 flags,
                 data_size: parcel.data.len() as u64,
                 offsets_size: size_of_val(parcel.offsets) as u64,
-                data: parcel.data.as_ptr() as u64,
+                buffer: parcel.data.as_ptr() as u64,
                 offsets: parcel.offsets.as_ptr() as u64,
-                ..Transaction::default()
+                ..TransactionData::default()
             },
         );
     }
@@ -120,8 +120,8 @@ impl Client {
     #[inline]
     fn acknowledge(&mut self, entry: Return) -> Result<()> {
         match entry {
-            Return::Increfs(node) => self.commands.push_node(wire::BC_INCREFS_DONE, node),
-            Return::Acquire(node) => self.commands.push_node(wire::BC_ACQUIRE_DONE, node),
+            Return::Increfs(node) => self.commands.push(abi::BC_INCREFS_DONE, &node),
+            Return::Acquire(node) => self.commands.push(abi::BC_ACQUIRE_DONE, &node),
             Return::Failed(code) => bail!("the call failed with return {code:#010x}"),
             _ => {}
         }
@@ -130,11 +130,11 @@ impl Client {
 }
 
 /// Serves calls for ever, on the calling thread.
-pub fn serve(connection: &Connection, mut after_call: impl FnMut(&Transaction)) -> Result<()> {
+pub fn serve(connection: &Connection, mut after_call: impl FnMut(&TransactionData)) -> Result<()> {
     let mut commands = Commands::new();
     let mut returns = Returns::new();
     let mut keeps_object = false;
-    commands.push(wire::BC_ENTER_LOOPER);
+    commands.push(abi::BC_ENTER_LOOPER, &());
     loop {
         connection
             .exchange(&mut commands, &mut returns)
@@ -149,20 +149,20 @@ pub fn serve(connection: &Connection, mut after_call: impl FnMut(&Transaction)) 
                                 .first_object(&call)
                                 .context("no descriptor came with the call")?;
                             // SAFETY: The driver made this descriptor for us; nothing else uses it.
-                            unsafe { libc::close(object.handle as i32) };
+                            unsafe { libc::close(object.handle() as i32) };
                         }
                         Action::KeepObject if !keeps_object => {
                             let object = connection
                                 .first_object(&call)
                                 .context("no object came with the call")?;
-                            commands.push_u32(wire::BC_ACQUIRE, object.handle as u32);
+                            commands.push(abi::BC_ACQUIRE, &object.handle());
                             keeps_object = true;
                         }
                         Action::KeepObject => {}
                     }
-                    commands.push_u64(wire::BC_FREE_BUFFER, call.data);
-                    if call.flags & wire::TF_ONE_WAY == 0 {
-                        commands.push_transaction(wire::BC_REPLY, &Transaction::default());
+                    commands.push(abi::BC_FREE_BUFFER, &call.buffer);
+                    if call.flags & abi::TF_ONE_WAY == 0 {
+                        commands.push(abi::BC_REPLY, &TransactionData::default());
                     }
                     after_call(&call);
                 }

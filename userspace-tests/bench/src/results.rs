@@ -87,10 +87,13 @@ pub enum Figure {
 /// One workload on one device, or a floor (which has no device).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured {
+    /// The workload's name.
     pub workload: String,
     /// The device's label, such as `c` or `ours`.
     pub device: Option<String>,
+    /// Which of the sample's values stands for the workload.
     pub figure: Figure,
+    /// The distribution.
     pub sample: Sample,
 }
 
@@ -107,7 +110,9 @@ impl Measured {
 /// A device that was measured, or could not be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Device {
+    /// The name under which it is reported.
     pub label: String,
+    /// Its node.
     pub path: String,
     /// Why it was left out.
     pub absent: Option<String>,
@@ -116,26 +121,39 @@ pub struct Device {
 /// The guest that the figures come from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Guest {
+    /// The kernel's release.
     pub kernel: String,
+    /// The kernel's build.
     pub version: String,
+    /// The processor's model.
     pub cpu: String,
+    /// How many processors this program could use.
     pub cpus: usize,
+    /// Features under which instruction counts of copies are not comparable; none, if all is well.
+    pub fast_strings: Vec<String>,
+    /// What the processor can do.
     pub cpu_flags: String,
+    /// What the kernel was started with.
     pub command_line: String,
 }
 
 /// A run of the suite: every workload alone, one device after the other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Suite {
+    /// Where it ran.
     pub guest: Guest,
+    /// What was measured.
     pub devices: Vec<Device>,
+    /// The figures, in the order of the workloads.
     pub measured: Vec<Measured>,
 }
 
 /// Paired blocks of one workload on two devices.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Paired {
+    /// The workload's name.
     pub workload: String,
+    /// Rounds that each block averages over.
     pub rounds_per_block: u64,
     /// Nanoseconds per round of each block, pair by pair: first device, second device.
     pub blocks: Vec<(f64, f64)>,
@@ -144,7 +162,10 @@ pub struct Paired {
 /// A run of interleaved blocks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pairs {
+    /// Where it ran.
     pub guest: Guest,
+    /// The two devices, first and second.
     pub devices: Vec<Device>,
+    /// The blocks of each workload.
     pub paired: Vec<Paired>,
 }

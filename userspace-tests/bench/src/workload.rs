@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
+use binder_abi::{self as abi, FlatObject, ObjectHeader};
+use zerocopy::IntoBytes;
 
 use crate::child::{Child, SharedCounter};
 use crate::conn::Connection;
 use crate::measure::Rounds;
 use crate::peer::{self, Action, Client, Parcel};
 use binder_bench::results::Figure;
-use crate::wire::{self, FlatObject};
 
 /// A workload between one client and one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Session {
             ready.tell()?;
             let mut count = 0;
             peer::serve(&connection, |call| {
-                if call.flags & wire::TF_ONE_WAY != 0 {
+                if call.flags & abi::TF_ONE_WAY != 0 {
                     count += 1;
                     handled.store(count, Ordering::Release);
                 }
@@ -109,17 +110,22 @@ impl Session {
             Workload::Descriptor => {
                 let file = event_descriptor()?;
                 let object = FlatObject {
-                    kind: wire::TYPE_FD,
-                    handle: file.as_raw_fd() as u64,
+                    hdr: ObjectHeader {
+                        kind: abi::BINDER_TYPE_FD,
+                    },
+                    binder: file.as_raw_fd() as u64,
                     ..FlatObject::default()
                 };
                 descriptor = Some(file);
-                (Kind::Call(Action::CloseDescriptor), bytes_of(object))
+                (
+                    Kind::Call(Action::CloseDescriptor),
+                    object.as_bytes().to_vec(),
+                )
             }
-            Workload::FreshObject => (Kind::FreshObject, bytes_of(binder_object(0x1000))),
+            Workload::FreshObject => (Kind::FreshObject, binder_object(0x1000).as_bytes().to_vec()),
             Workload::KnownObject => (
                 Kind::Call(Action::KeepObject),
-                bytes_of(binder_object(0x1000)),
+                binder_object(0x1000).as_bytes().to_vec(),
             ),
             Workload::WriteRead => (Kind::Nothing, Vec::new()),
             Workload::FourByFour => unreachable!("this workload has sessions of its own"),
@@ -148,7 +154,7 @@ impl Rounds for Session {
             Kind::FreshObject => {
                 self.posted += 1;
                 let object = binder_object(0x1000 + self.posted * 16);
-                write_object(&mut self.data, object);
+                self.data.copy_from_slice(object.as_bytes());
                 self.call(Action::Answer)
             }
             Kind::Call(action) => self.call(action),
@@ -191,26 +197,13 @@ impl Session {
 
 fn binder_object(pointer: u64) -> FlatObject {
     FlatObject {
-        kind: wire::TYPE_BINDER,
-        flags: wire::FLAG_ACCEPTS_FDS,
-        handle: pointer,
+        hdr: ObjectHeader {
+            kind: abi::BINDER_TYPE_BINDER,
+        },
+        flags: abi::FLAT_BINDER_FLAG_ACCEPTS_FDS,
+        binder: pointer,
         cookie: pointer,
     }
-}
-
-fn bytes_of(object: FlatObject) -> Vec<u8> {
-    let mut bytes = vec![0; size_of::<FlatObject>()];
-    write_object(&mut bytes, object);
-    bytes
-}
-
-/// Writes an object at the start of a parcel's data.
-#[inline]
-fn write_object(data: &mut [u8], object: FlatObject) {
-    data[0..4].copy_from_slice(&object.kind.to_ne_bytes());
-    data[4..8].copy_from_slice(&object.flags.to_ne_bytes());
-    data[8..16].copy_from_slice(&object.handle.to_ne_bytes());
-    data[16..24].copy_from_slice(&object.cookie.to_ne_bytes());
 }
 
 fn event_descriptor() -> Result<File> {

@@ -1,0 +1,124 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes Debian roots with mmdebstrap: the sandbox and the bigger guest root come from here.
+#
+# As root mmdebstrap works directly. Without root it works in a user namespace, for which the host
+# must offer `newuidmap` and a range of subordinate ids. mmdebstrap itself need not be installed:
+# the package is downloaded and unpacked in the cache.
+
+# Prints the way commands get their namespaces here: "root" or "user"; a clear word when neither works.
+namespace_mode() {
+	local name
+	need unshare util-linux
+	if is_root; then
+		unshare --mount true 2>/dev/null ||
+			die "root without the right to mount: this container needs CAP_SYS_ADMIN (for example podman or docker run --privileged)"
+		echo root
+		return
+	fi
+	name=$(id -un)
+	command -v newuidmap >/dev/null 2>&1 ||
+		die "neither root nor user namespaces: newuidmap is missing (package uidmap); or run as root"
+	grep -q "^\($name\|$(id -u)\):" /etc/subuid 2>/dev/null && grep -q "^\($name\|$(id -u)\):" /etc/subgid 2>/dev/null ||
+		die "neither root nor user namespaces: no subordinate ids for $name (as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $name); or run as root"
+	unshare --map-auto --map-root-user --mount true 2>/dev/null ||
+		die "neither root nor user namespaces: unshare --map-auto does not work here (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, or util-linux before 2.38); or run as root"
+	echo user
+}
+
+# in_namespace MODE CMD... : CMD with the rights of root, over a private set of mounts.
+in_namespace() {
+	local mode=$1
+	shift
+	case $mode in
+	root) unshare --mount --propagation private -- "$@" ;;
+	user) unshare --map-auto --map-root-user --mount --propagation private -- "$@" ;;
+	esac
+}
+
+# apt_private CMD... : apt-get with its own state, so that neither root nor the host's lists are needed.
+apt_private() {
+	local state=$CACHE/apt
+	mkdir -p "$state/lists/partial" "$state/archives/partial"
+	apt-get -o Dir::State="$state" -o Dir::State::lists="$state/lists" -o Dir::State::status=/var/lib/dpkg/status \
+		-o Dir::Cache="$state" -o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 "$@"
+}
+
+# fetch_host_package NAME : downloads a package of the host's release and unpacks it in the cache.
+fetch_host_package() {
+	local name=$1 target=$CACHE/host/$1 work
+	[ -d "$target" ] && return
+	need apt-get "apt; on a system without apt install mmdebstrap and $name by its own package manager"
+	need dpkg-deb dpkg
+	mkdir -p "$CACHE/host"
+	work=$(mktemp -d "$CACHE/host/.$name.XXXXXX")
+	if ! { step "package lists of the host" apt_private update &&
+		(cd "$work" && step "fetching $name" apt_private download "$name"); }; then
+		rm -rf "$work"
+		network_failed && die "no network: the host's package mirror could not be reached"
+		die "missing tool: $name could not be downloaded; install it (package $name)"
+	fi
+	dpkg-deb -x "$work/$name"_*.deb "$work/root"
+	mv -T "$work/root" "$target"
+	rm -rf "$work"
+	rm -rf "$CACHE/apt"
+}
+
+# Sets MMDEBSTRAP to the command and MMDEBSTRAP_OPTIONS to what this host needs.
+find_mmdebstrap() {
+	local keys='' line
+	if command -v mmdebstrap >/dev/null 2>&1; then
+		MMDEBSTRAP=$(command -v mmdebstrap)
+	else
+		fetch_host_package mmdebstrap
+		MMDEBSTRAP=$CACHE/host/mmdebstrap/usr/bin/mmdebstrap
+		perl -MPOSIX -MTime::HiRes -MDigest::SHA -MFile::Find -e 1 2>/dev/null || die "missing tool: perl with its modules (package perl)"
+	fi
+	MMDEBSTRAP_OPTIONS=()
+	if [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ] && [ ! -e /usr/share/keyrings/debian-archive-keyring.pgp ]; then
+		fetch_host_package debian-archive-keyring
+		keys=$CACHE/host/debian-archive-keyring/usr/share/keyrings
+		MMDEBSTRAP_OPTIONS+=("--keyring=$keys")
+	fi
+	# The way to the network is the host's: its proxies hold in the new root's making too.
+	while IFS= read -r line; do
+		[ -n "$line" ] && MMDEBSTRAP_OPTIONS+=("--aptopt=$line")
+	done < <(apt-config dump 2>/dev/null | grep -iE '^Acquire::[a-z]+::Proxy[ :]' || true)
+}
+
+# The backports line is the line of the updates with the suite renamed, so no host is named here.
+# A hook of mmdebstrap; $1 there is the new root.
+# shellcheck disable=SC2016 # expanded by the hook's shell
+BACKPORTS_HOOK='
+	list=$1/etc/apt/sources.list
+	line=$(sed -n "s/ '$SUITE'-updates / '$SUITE'-backports /p" "$list" "$1"/etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)
+	[ -n "$line" ] || line=$(sed -n "s/ '$SUITE' / '$SUITE'-backports /p" "$list" "$1"/etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)
+	[ -n "$line" ] || { echo "no sources line of '$SUITE' to derive the backports from"; exit 1; }
+	echo "$line" >"$1/etc/apt/sources.list.d/backports.list"
+	echo "APT::Sandbox::User \"root\";" >"$1/etc/apt/apt.conf.d/90sandbox"
+	echo "APT::Install-Recommends \"false\";" >>"$1/etc/apt/apt.conf.d/90sandbox"'
+
+# bootstrap MODE TARGET PACKAGES HOOK : a Debian root with the comma-separated PACKAGES in the folder
+# TARGET; HOOK is shell text run with the new root as $1 once everything is installed.
+bootstrap() {
+	local mode=$1 target=$2 packages=$3 hook=$4
+	local common=(--variant=apt "--include=$packages" "--setup-hook=$BACKPORTS_HOOK" "--customize-hook=$hook"
+		--aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/man/*'
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*'
+		"${MMDEBSTRAP_OPTIONS[@]}")
+	mkdir -p "$target"
+	# A checkout or home folder that others may not enter is no place to be in for mapped ids.
+	cd /
+	case $mode in
+	root)
+		"$MMDEBSTRAP" --mode=root "${common[@]}" --format=directory "$SUITE" "$target" ${MIRROR:+"$MIRROR"}
+		;;
+	user)
+		# mmdebstrap maps its own range of ids; unpacking under our mapping makes the caller the root's owner.
+		# Device nodes cannot be made in a user namespace, and the sandbox shows the host's.
+		"$MMDEBSTRAP" --mode=unshare "${common[@]}" --format=tar "$SUITE" - ${MIRROR:+"$MIRROR"} |
+			in_namespace user tar --extract --file=- --directory="$target" --exclude='./dev/*' --numeric-owner
+		;;
+	esac
+}

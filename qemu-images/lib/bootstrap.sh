@@ -99,11 +99,22 @@ BACKPORTS_HOOK='
 	echo "APT::Sandbox::User \"root\";" >"$1/etc/apt/apt.conf.d/90sandbox"
 	echo "APT::Install-Recommends \"false\";" >>"$1/etc/apt/apt.conf.d/90sandbox"'
 
-# bootstrap MODE TARGET PACKAGES HOOK : a Debian root with the comma-separated PACKAGES in the folder
-# TARGET; HOOK is shell text run with the new root as $1 once everything is installed.
+# What decides, beside the packages, what a root holds.
+bootstrap_identity() {
+	echo "$SUITE ${MIRROR:-} $BACKPORTS_HOOK"
+}
+
+# Names of the packages listed in a file of packages/.
+package_list() {
+	sed 's/#.*//' "$IMAGES/packages/$1" | tr -s ' \n' '\n' | sed '/^$/d'
+}
+
+# bootstrap MODE TARGET VARIANT PACKAGES HOOK : a Debian root with the comma-separated PACKAGES in the
+# folder TARGET; VARIANT is mmdebstrap's word for what else is in it; HOOK is shell text run with the
+# new root as $1 once everything is installed.
 bootstrap() {
-	local mode=$1 target=$2 packages=$3 hook=$4
-	local common=(--variant=apt "--include=$packages" "--setup-hook=$BACKPORTS_HOOK" "--customize-hook=$hook"
+	local mode=$1 target=$2 variant=$3 packages=$4 hook=$5
+	local common=("--variant=$variant" "--include=$packages" "--setup-hook=$BACKPORTS_HOOK" "--customize-hook=$hook"
 		--aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/man/*'
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*'
 		"${MMDEBSTRAP_OPTIONS[@]}")

@@ -32,8 +32,23 @@ struct qemu_plugin_info {
 	bool system_emulation;
 };
 
+/* A number for each virtual CPU, which translated code can look at by itself. */
+struct qemu_plugin_scoreboard;
+
+struct qemu_plugin_u64 {
+	struct qemu_plugin_scoreboard *score;
+	size_t offset;
+};
+
 enum qemu_plugin_cb_flags {
 	QEMU_PLUGIN_CB_NO_REGS,
+};
+
+enum qemu_plugin_cond {
+	QEMU_PLUGIN_COND_NEVER,
+	QEMU_PLUGIN_COND_ALWAYS,
+	QEMU_PLUGIN_COND_EQ,
+	QEMU_PLUGIN_COND_NE,
 };
 
 typedef void (*qemu_plugin_tb_trans_cb_t)(qemu_plugin_id_t id,
@@ -45,11 +60,15 @@ typedef void (*qemu_plugin_exit_cb_t)(qemu_plugin_id_t id, void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 					   qemu_plugin_tb_trans_cb_t cb);
 
-/* Called before every execution of the block or the instruction. */
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-					  qemu_plugin_exec_cb_t cb,
-					  enum qemu_plugin_cb_flags flags,
-					  void *data);
+/* Called before every execution of the block, if the number is as wanted. */
+void qemu_plugin_register_vcpu_tb_exec_cond_cb(struct qemu_plugin_tb *tb,
+					       qemu_plugin_exec_cb_t cb,
+					       enum qemu_plugin_cb_flags flags,
+					       enum qemu_plugin_cond cond,
+					       struct qemu_plugin_u64 number,
+					       uint64_t operand, void *data);
+
+/* Called before every execution of the instruction. */
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    qemu_plugin_exec_cb_t cb,
 					    enum qemu_plugin_cb_flags flags,
@@ -59,13 +78,15 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
 				    qemu_plugin_exit_cb_t cb, void *data);
 
+struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size);
+void qemu_plugin_u64_set(struct qemu_plugin_u64 number, unsigned int vcpu,
+			 uint64_t value);
+
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *
 qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to,
 			     size_t size);
-
-void qemu_plugin_outs(const char *line);
 
 #endif /* PROFILE_PLUGIN_API_H */

@@ -26,6 +26,8 @@
 
 #include "plugin_api.h"
 
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
 PLUGIN_EXPORT int qemu_plugin_version = PLUGIN_API_VERSION;
 
 /* nopl 0x3142_5242(%rax) and nopl 0x3042_5242(%rax): see marker.rs. */
@@ -58,6 +60,7 @@ static struct block *blocks[1 << 16];
 static struct table steps;
 static struct block *last;
 static bool counting;
+static struct qemu_plugin_u64 counting_flag;	/* the same, for translated code */
 static unsigned int windows;
 static FILE *out;
 
@@ -133,8 +136,6 @@ static void block_runs(unsigned int vcpu, void *data)
 	struct block *block = data;
 
 	(void)vcpu;
-	if (!counting)
-		return;
 	block->runs++;
 	if (last)
 		add(&steps, last->address[last->length - 1], block->address[0],
@@ -142,16 +143,21 @@ static void block_runs(unsigned int vcpu, void *data)
 	last = block;
 }
 
+static void count(unsigned int vcpu, bool on)
+{
+	counting = on;
+	qemu_plugin_u64_set(counting_flag, vcpu, on);
+}
+
 static void window_opens(unsigned int vcpu, void *data)
 {
-	(void)vcpu;
 	(void)data;
-	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
 		for (struct block *block = blocks[i]; block; block = block->next)
 			block->runs = 0;
 	forget(&steps);
 	last = NULL;
-	counting = true;
+	count(vcpu, true);
 }
 
 static void window_closes(unsigned int vcpu, void *data)
@@ -159,12 +165,11 @@ static void window_closes(unsigned int vcpu, void *data)
 	struct table instructions = { 0 };
 	uint64_t total = 0;
 
-	(void)vcpu;
 	(void)data;
 	if (!counting)
 		return;
-	counting = false;
-	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+	count(vcpu, false);
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
 		for (struct block *block = blocks[i]; block; block = block->next) {
 			if (!block->runs)
 				continue;
@@ -213,7 +218,7 @@ static struct block *record(const struct qemu_plugin_tb *tb)
 	}
 	block->hash = hash;
 
-	bucket = &blocks[hash % (sizeof(blocks) / sizeof(blocks[0]))];
+	bucket = &blocks[hash % ARRAY_SIZE(blocks)];
 	for (struct block *known = *bucket; known; known = known->next) {
 		if (known->hash == hash && known->length == length &&
 		    !memcmp(known->address, block->address,
@@ -235,8 +240,9 @@ static void block_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	(void)id;
 	if (!length)
 		return;
-	qemu_plugin_register_vcpu_tb_exec_cb(tb, block_runs,
-					     QEMU_PLUGIN_CB_NO_REGS, record(tb));
+	qemu_plugin_register_vcpu_tb_exec_cond_cb(
+		tb, block_runs, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_COND_NE,
+		counting_flag, 0, record(tb));
 	for (size_t i = 0; i < length; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
@@ -280,6 +286,7 @@ PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 		fprintf(stderr, "profile plugin: give out=FILE\n");
 		return -1;
 	}
+	counting_flag.score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, block_translated);
 	qemu_plugin_register_atexit_cb(id, emulator_ends, NULL);
 	return 0;

@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The range allocator: which part of a process's space belongs to which buffer.
+//!
+//! [`Ranges`] hands out ranges of `[0, size)` in units of [`GRANULE`] and remembers for each what
+//! it is: reserved by a sender, delivered to user space with a payload, or taken by whoever frees
+//! it. The keys to a range ([`Reserved`], [`Taken`]) can't be copied, so each step is taken once.
+//!
+//! Everything here takes a bounded number of steps, however much is outstanding:
+//! - blocks (allocated or gaps) are linked by address and merged when freed;
+//! - gaps are found by size class ([`classes`]), blocks by address through an index ([`starts`]);
+//! - the unused rest at the end of the space, the *tail*, is no block at all: while there are no
+//!   gaps, reserving moves the tail up and freeing the last block moves it down. This is all that
+//!   happens in a process with one small buffer at a time, which is the usual one.
+//!
+//! Nothing here allocates or frees memory. When storage runs out, [`Ranges::reserve`] says what
+//! it needs; the caller makes it without the lock, supplies it and tries again. What is no longer
+//! needed is handed out as [`Storage`] or [`Surplus`], to be dropped without the lock.
+//!
+//! This is a pure module: it knows neither locks nor pages, and runs in the kernel and on a host.
+
+mod accounts;
+#[cfg(test)]
+mod check;
+mod classes;
+mod slab;
+mod starts;
+
+use super::layout::{
+    Layout,
+    GRANULE, //
+};
+use crate::mem::{
+    Box,
+    NoMemory,
+    Vec, //
+};
+use accounts::{
+    Account,
+    Accounts, //
+};
+use classes::Classes;
+use slab::{
+    Block,
+    Details,
+    Index,
+    Slab,
+    State, //
+};
+use starts::{
+    Directory,
+    Leaf,
+    Starts, //
+};
+
+/// More oneway buffers than this from one sender, when room is short, are suspected to be spam.
+const SPAM_RANGES: u32 = 50;
+
+/// What a sender wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// The sections of the buffer.
+    pub layout: Layout,
+    /// The thread group of the sender.
+    pub sender: i32,
+    /// Whether it counts against the room for oneway buffers.
+    pub oneway: bool,
+    /// Whether the content is to be erased before the range is free.
+    pub clear_on_free: bool,
+    /// The number of the transaction, for those who debug.
+    pub debug_id: u32,
+}
+
+/// The key to a reserved range.
+#[derive(Debug)]
+pub struct Reserved(Index);
+
+/// The key to a taken range.
+#[derive(Debug)]
+pub struct Taken(Index);
+
+/// A range was reserved.
+#[derive(Debug)]
+pub struct Reservation {
+    /// The key to it.
+    pub key: Reserved,
+    /// Where it starts.
+    pub start: u32,
+    /// Whether the sender is suspected of spamming.
+    pub spam_suspect: bool,
+}
+
+/// Why nothing was reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReserveError {
+    /// No gap is large enough.
+    NoSpace,
+    /// The room for oneway buffers is used up.
+    NoAsyncSpace,
+    /// Storage is missing: make it, [supply](Ranges::supply) it and try again.
+    Grow(Growth),
+}
+
+/// Why nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeError {
+    /// No buffer starts there.
+    NoMatch,
+    /// A buffer starts there, but user space may not free it: not yet, or not any more.
+    NotDelivered,
+}
+
+/// What a range is, for whoever takes or lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// Where it starts.
+    pub start: u32,
+    /// Its sections.
+    pub layout: Layout,
+    /// The number of the transaction.
+    pub debug_id: u32,
+    /// Whether it counts against the room for oneway buffers.
+    pub oneway: bool,
+    /// Whether it is to be erased before it is freed.
+    pub clear_on_free: bool,
+    /// Whether user space knows of it and nobody has taken it.
+    pub delivered: bool,
+}
+
+impl Entry {
+    fn of<T>(block: &Block<T>) -> Self {
+        Self {
+            start: block.start,
+            layout: block.details.layout,
+            debug_id: block.details.debug_id,
+            oneway: block.details.account.is_some(),
+            clear_on_free: block.details.clear_on_free,
+            delivered: matches!(block.state, State::Delivered(_)),
+        }
+    }
+}
+
+/// What storage is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// So many blocks.
+    Blocks(u32),
+    /// A leaf of the index.
+    Leaf(usize),
+    /// A table of so many accounts.
+    Accounts(u32),
+}
+
+/// Storage made outside the lock, or handed out to be dropped there.
+pub struct Storage<T>(Kind<T>);
+
+enum Kind<T> {
+    Blocks(Vec<Block<T>>),
+    Leaf(usize, Box<Leaf>),
+    Accounts(Vec<Account>),
+}
+
+impl<T> Storage<T> {
+    /// Makes what is missing. May sleep.
+    pub fn make(growth: Growth) -> Result<Self, NoMemory> {
+        Ok(Self(match growth {
+            Growth::Blocks(blocks) => Kind::Blocks(Slab::make_chunk(blocks)?),
+            Growth::Leaf(leaf) => Kind::Leaf(leaf, Starts::make_leaf()?),
+            Growth::Accounts(len) => Kind::Accounts(Accounts::make_table(len)?),
+        }))
+    }
+}
+
+/// What a space of a certain size needs to begin with.
+pub struct Ground<T> {
+    size: u32,
+    leaves: Directory,
+    blocks: Vec<Block<T>>,
+}
+
+impl<T> Ground<T> {
+    /// Makes it. May sleep. What does not fill a granule is left unused.
+    pub fn make(size: u32) -> Result<Self, NoMemory> {
+        let size = size & !(GRANULE - 1);
+        Ok(Self {
+            size,
+            leaves: Starts::make_directory(size)?,
+            blocks: Slab::make_chunk(Slab::<T>::new().next_chunk())?,
+        })
+    }
+}
+
+/// Blocks that are no longer needed.
+pub struct Surplus<T>(#[allow(dead_code)] [Vec<Block<T>>; slab::CHUNKS]);
+
+/// The allocator.
+///
+/// # Invariants
+///
+/// - The blocks, from the first to `last`, cover `[0, tail)` without holes; no two neighbours are
+///   both gaps, and `last` is no gap.
+/// - `free_async` is half of `size` less the sizes of all ranges with an account.
+/// - `live` ranges are neither gaps nor vacant.
+pub struct Ranges<T> {
+    size: u32,
+    tail: u32,
+    last: Option<Index>,
+    /// Who last reserved the range that became the tail.
+    tail_sender: i32,
+    free_async: u32,
+    spam_reported: bool,
+    live: u32,
+    slab: Slab<T>,
+    starts: Starts,
+    classes: Classes,
+    accounts: Accounts,
+}
+
+impl<T> Ranges<T> {
+    /// An allocator of nothing.
+    pub const fn new() -> Self {
+        Self {
+            size: 0,
+            tail: 0,
+            last: None,
+            tail_sender: 0,
+            free_async: 0,
+            spam_reported: false,
+            live: 0,
+            slab: Slab::new(),
+            starts: Starts::new(),
+            classes: Classes::new(),
+            accounts: Accounts::new(),
+        }
+    }
+
+    /// Gives the allocator its space, once. What is left over is handed back.
+    pub fn open(&mut self, ground: Ground<T>) -> Option<Ground<T>> {
+        if self.size != 0 {
+            return Some(ground);
+        }
+        self.size = ground.size;
+        self.free_async = ground.size / 2;
+        let leaves = self.starts.set_directory(ground.leaves);
+        let blocks = self.slab.grow(ground.blocks).unwrap_or_else(Vec::new);
+        Some(Ground {
+            size: 0,
+            leaves,
+            blocks,
+        })
+    }
+
+    /// Takes in what [`ReserveError::Grow`] asked for. What is left over is handed back.
+    pub fn supply(&mut self, storage: Storage<T>) -> Option<Storage<T>> {
+        Some(Storage(match storage.0 {
+            Kind::Blocks(blocks) => Kind::Blocks(self.slab.grow(blocks)?),
+            Kind::Leaf(leaf, lines) => Kind::Leaf(leaf, self.starts.set_leaf(leaf, lines)?),
+            Kind::Accounts(table) => Kind::Accounts(self.accounts.grow(table)),
+        }))
+    }
+
+    /// Reserves a range.
+    pub fn reserve(&mut self, claim: &Claim) -> Result<Reservation, ReserveError> {
+        let size = claim.layout.total();
+        if claim.oneway && self.free_async < size {
+            return Err(ReserveError::NoAsyncSpace);
+        }
+        // A block for the range and one for what is cut off.
+        if self.slab.room() < 2 {
+            return Err(ReserveError::Grow(Growth::Blocks(self.slab.next_chunk())));
+        }
+        let mut account = None;
+        if claim.oneway {
+            account = self.accounts.find(claim.sender);
+            if account.is_none() && !self.accounts.has_room() {
+                return Err(ReserveError::Grow(Growth::Accounts(
+                    self.accounts.next_len(),
+                )));
+            }
+        }
+
+        let (at, start, last_sender) = self.place(size)?;
+        if claim.oneway && account.is_none() {
+            account = self.accounts.open(claim.sender);
+        }
+        if let Some(block) = self.slab.get_mut(at) {
+            block.sender = claim.sender;
+            block.state = State::Reserved;
+            block.details = Details {
+                layout: claim.layout,
+                debug_id: claim.debug_id,
+                account,
+                clear_on_free: claim.clear_on_free,
+            };
+        }
+        self.starts.add(&self.slab, at, start);
+        self.live = self.live.wrapping_add(1);
+
+        let mut spam_suspect = false;
+        if let Some(account) = account {
+            self.free_async = self.free_async.wrapping_sub(size);
+            let (mut ranges, mut bytes) = match self.accounts.get(account) {
+                Some(account) => (account.ranges, account.bytes),
+                None => (0, 0),
+            };
+            self.accounts.charge(account, size);
+            // The C driver looks at a buffer's sender before it writes it. So a new buffer counts
+            // only if it lies where the same sender's buffer lay before. Numbers user space can
+            // count are part of the behaviour, so this is kept.
+            if last_sender == claim.sender {
+                ranges = ranges.wrapping_add(1);
+                bytes = bytes.wrapping_add(size);
+            }
+            spam_suspect = self.judge(ranges, bytes);
+        }
+        Ok(Reservation {
+            key: Reserved(at),
+            start,
+            spam_suspect,
+        })
+    }
+
+    /// Tells spam: only when little room for oneway buffers is left, and only the first time
+    /// until there is room again.
+    fn judge(&mut self, ranges: u32, bytes: u32) -> bool {
+        if self.free_async >= self.size / 10 {
+            self.spam_reported = false;
+            return false;
+        }
+        if ranges > SPAM_RANGES || bytes > self.size / 4 {
+            return !core::mem::replace(&mut self.spam_reported, true);
+        }
+        false
+    }
+
+    /// Finds a place of this size and makes it a block. Returns also who had it last.
+    #[inline]
+    fn place(&mut self, size: u32) -> Result<(Index, u32, i32), ReserveError> {
+        if !self.classes.is_empty() {
+            if let Some(at) = self.classes.find(size) {
+                return self.place_in_gap(at, size);
+            }
+        }
+        if self.size.wrapping_sub(self.tail) < size {
+            return match self.classes.find_tight(&self.slab, size) {
+                Some(at) => self.place_in_gap(at, size),
+                None => Err(ReserveError::NoSpace),
+            };
+        }
+
+        let start = self.tail;
+        if let Some(leaf) = self.starts.missing_leaf(start) {
+            return Err(ReserveError::Grow(Growth::Leaf(leaf)));
+        }
+        let at = self.slab.occupy().ok_or(ReserveError::NoSpace)?;
+        let last = self.last;
+        if let Some(block) = self.slab.get_mut(at) {
+            block.start = start;
+            block.size = size;
+            block.prev = last;
+            block.next = None;
+        }
+        self.slab.set_next(last, Some(at));
+        self.last = Some(at);
+        self.tail = start.wrapping_add(size);
+        let sender = core::mem::replace(&mut self.tail_sender, 0);
+        Ok((at, start, sender))
+    }
+
+    /// Takes the front of a gap; what remains stays a gap.
+    fn place_in_gap(&mut self, at: Index, size: u32) -> Result<(Index, u32, i32), ReserveError> {
+        let gap = self.slab.get(at).ok_or(ReserveError::NoSpace)?;
+        let (start, rest, next, sender) =
+            (gap.start, gap.size.wrapping_sub(size), gap.next, gap.sender);
+        if let Some(leaf) = self.starts.missing_leaf(start) {
+            return Err(ReserveError::Grow(Growth::Leaf(leaf)));
+        }
+        self.classes.remove(&mut self.slab, at);
+        if rest != 0 {
+            // There is room, `reserve` has looked.
+            let cut = self.slab.occupy().ok_or(ReserveError::NoSpace)?;
+            if let Some(block) = self.slab.get_mut(cut) {
+                block.start = start.wrapping_add(size);
+                block.size = rest;
+                block.prev = Some(at);
+                block.next = next;
+                block.sender = 0;
+            }
+            self.slab.set_prev(next, Some(cut));
+            if let Some(block) = self.slab.get_mut(at) {
+                block.size = size;
+                block.next = Some(cut);
+            }
+            self.classes.add(&mut self.slab, cut);
+        }
+        Ok((at, start, sender))
+    }
+
+    /// Lets user space free a range from now on.
+    pub fn deliver(&mut self, key: Reserved, payload: T) {
+        if let Some(block) = self.slab.get_mut(key.0) {
+            block.state = State::Delivered(payload);
+        }
+    }
+
+    /// Claims the delivered range that starts here.
+    pub fn take(&mut self, start: u32) -> Result<(Taken, Entry, T), TakeError> {
+        let at = self
+            .starts
+            .find(&self.slab, start)
+            .ok_or(TakeError::NoMatch)?;
+        self.take_at(at)
+    }
+
+    /// Claims some delivered range.
+    pub fn take_any(&mut self) -> Option<(Taken, Entry, T)> {
+        let mut at = self.last;
+        while let Some(index) = at {
+            if let Ok(taken) = self.take_at(index) {
+                return Some(taken);
+            }
+            at = self.slab.get(index)?.prev;
+        }
+        None
+    }
+
+    #[inline]
+    fn take_at(&mut self, at: Index) -> Result<(Taken, Entry, T), TakeError> {
+        let block = self.slab.get_mut(at).ok_or(TakeError::NoMatch)?;
+        if !matches!(block.state, State::Delivered(_)) {
+            return Err(TakeError::NotDelivered);
+        }
+        let entry = Entry::of(block);
+        match core::mem::replace(&mut block.state, State::Taken) {
+            State::Delivered(payload) => Ok((Taken(at), entry, payload)),
+            other => {
+                block.state = other;
+                Err(TakeError::NotDelivered)
+            }
+        }
+    }
+
+    /// Frees a range that was never delivered.
+    pub fn cancel(&mut self, key: Reserved) -> Option<Surplus<T>> {
+        self.free(key.0)
+    }
+
+    /// Frees a range that was taken.
+    pub fn release(&mut self, key: Taken) -> Option<Surplus<T>> {
+        self.free(key.0)
+    }
+
+    #[inline]
+    fn free(&mut self, at: Index) -> Option<Surplus<T>> {
+        let block = self.slab.get_mut(at)?;
+        let (start, size, next) = (block.start, block.size, block.next);
+        if let Some(account) = block.details.account.take() {
+            self.free_async = self.free_async.wrapping_add(size);
+            self.accounts.discharge(account, size);
+        }
+        self.starts.remove(&self.slab, at, start);
+        self.live = self.live.wrapping_sub(1);
+        if next.is_some() {
+            self.free_inside(at);
+            return None;
+        }
+        self.free_last(at);
+        if self.live == 0 {
+            return self.slab.trim().map(Surplus);
+        }
+        None
+    }
+
+    /// Gives the last block to the tail, and the gap before it, if there is one.
+    #[inline]
+    fn free_last(&mut self, at: Index) {
+        let Some(block) = self.slab.get(at) else {
+            return;
+        };
+        let (mut tail, mut last, mut sender) = (block.start, block.prev, block.sender);
+        self.slab.vacate(at);
+        if let Some((gap_at, gap)) = self.slab.gap(last) {
+            (tail, last, sender) = (gap.start, gap.prev, gap.sender);
+            self.classes.remove(&mut self.slab, gap_at);
+            self.slab.vacate(gap_at);
+        }
+        self.slab.set_next(last, None);
+        self.tail = tail;
+        self.last = last;
+        self.tail_sender = sender;
+    }
+
+    /// Makes a block a gap, together with the gaps on both sides.
+    fn free_inside(&mut self, at: Index) {
+        let Some(block) = self.slab.get(at) else {
+            return;
+        };
+        let (prev, mut size, mut next) = (block.prev, block.size, block.next);
+        if let Some((gap_at, gap)) = self.slab.gap(next) {
+            size = size.wrapping_add(gap.size);
+            next = gap.next;
+            self.classes.remove(&mut self.slab, gap_at);
+            self.slab.vacate(gap_at);
+        }
+        let mut into = at;
+        if let Some((gap_at, gap)) = self.slab.gap(prev) {
+            size = size.wrapping_add(gap.size);
+            into = gap_at;
+            self.classes.remove(&mut self.slab, gap_at);
+            self.slab.vacate(at);
+        }
+        self.slab.set_prev(next, Some(into));
+        if let Some(block) = self.slab.get_mut(into) {
+            block.size = size;
+            block.next = next;
+        }
+        self.classes.add(&mut self.slab, into);
+    }
+
+    /// The size of the space.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// How much room for oneway buffers is left.
+    pub fn free_async(&self) -> u32 {
+        self.free_async
+    }
+
+    /// How many ranges are reserved, delivered or taken.
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Lists ranges by address, from the first that starts at `from` or after it. Returns how many
+    /// there were, up to what `out` takes.
+    pub fn entries(&self, from: u32, out: &mut [Entry]) -> usize {
+        let mut at = self.starts.find_from(&self.slab, from);
+        let mut count = 0usize;
+        for slot in out {
+            while let Some((_, gap)) = self.slab.gap(at) {
+                at = gap.next;
+            }
+            let Some(block) = at.and_then(|at| self.slab.get(at)) else {
+                break;
+            };
+            *slot = Entry::of(block);
+            count = count.wrapping_add(1);
+            at = block.next;
+        }
+        count
+    }
+}

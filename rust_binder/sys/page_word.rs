@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One page of a space, in one word.
+//!
+//! The word holds the address of the page, how many buffers touch it, and a mark "used since the
+//! shrinker last looked". So using a page that is already there costs one atomic addition when
+//! the buffer comes and one when it goes, and nothing is moved on any list:
+//!
+//! ```text
+//!  63                           PAGE_SHIFT   PAGE_SHIFT-1   PAGE_SHIFT-2   0
+//! | address of the page, 0: no page       |  used         |  users          |
+//! ```
+//!
+//! | state  | page | users | used | what may happen                                               |
+//! |--------|------|-------|------|---------------------------------------------------------------|
+//! | absent | no   | 0     | any  | a user may [`enter`](PageWord::enter)                         |
+//! | wanted | no   | > 0   | any  | [`install`](PageWord::install), under the lock                |
+//! | in use | yes  | > 0   | any  | more may enter, each may [`leave`](PageWord::leave)           |
+//! | young  | yes  | 0     | yes  | [`age`](PageWord::age) takes the mark away                    |
+//! | old    | yes  | 0     | no   | [`claim`](PageWord::claim), under the lock, takes the page    |
+//!
+//! Only installing and claiming change the address, and both happen under a lock that the owner
+//! of the word has for that. Entering and leaving take no lock.
+//!
+//! There is room for all users: a buffer that touches a page takes at least eight bytes of it, so
+//! there are at most `PAGE_SIZE / 8`.
+//!
+//! This is a pure module: it runs in the kernel, on a host and under a model checker.
+
+use crate::mem::{
+    Word,
+    PAGE_SHIFT, //
+};
+use core::num::NonZeroUsize;
+
+/// Set when a user enters, cleared when the shrinker looks.
+const USED: usize = 1 << (PAGE_SHIFT - 1);
+
+/// The number of users.
+const USERS: usize = USED - 1;
+
+/// The address.
+const ADDRESS: usize = !(USED | USERS);
+
+/// What the shrinker finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// No page.
+    Absent,
+    /// A page that buffers touch.
+    InUse,
+    /// A page that was used since the last look.
+    Young,
+    /// A page that was not.
+    Old,
+}
+
+/// The state of a page.
+pub struct PageWord(Word);
+
+impl PageWord {
+    /// No page, no users.
+    pub const fn new() -> Self {
+        Self(Word::new(0))
+    }
+
+    /// Becomes a user of the page, and tells whether there is one. If not, the user has to install
+    /// it or wait for whoever does.
+    #[inline]
+    pub fn enter(&self) -> bool {
+        // Acquire: the page was prepared before it was installed.
+        let word = self.0.add_acquire(1);
+        if word & USED == 0 {
+            self.mark();
+        }
+        word & ADDRESS != 0
+    }
+
+    /// Sets the mark. If that fails all the time, others are busy with the page, and it is marked
+    /// or in use anyway.
+    #[cold]
+    fn mark(&self) {
+        let word = self.0.load();
+        let _ = self.0.replace_acquire(word, word | USED);
+    }
+
+    /// Stops being a user.
+    #[inline]
+    pub fn leave(&self) {
+        // Release: whoever claims the page later sees that all accesses are done.
+        self.0.sub_release(1);
+    }
+
+    /// The address of the page. It stays while the caller is a user of it.
+    #[inline]
+    pub fn address(&self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(self.0.load() & ADDRESS)
+    }
+
+    /// Puts a page in, which must be absent. The caller has the lock.
+    ///
+    /// Returns whether that was done: not so if `address` is not the address of a page, or if
+    /// there is a page already.
+    pub fn install(&self, address: usize) -> bool {
+        if address & !ADDRESS != 0 || self.address().is_some() {
+            return false;
+        }
+        // Only installers add to this part of the word, and they have the lock. Release: see
+        // `enter`.
+        self.0.add_release(address);
+        true
+    }
+
+    /// Looks at the page, and takes its mark away if nobody uses it.
+    pub fn age(&self) -> Age {
+        let word = self.0.load();
+        if word & ADDRESS == 0 {
+            return Age::Absent;
+        }
+        if word & USERS != 0 {
+            return Age::InUse;
+        }
+        if word & USED == 0 {
+            return Age::Old;
+        }
+        match self.0.replace_acquire(word, word & !USED) {
+            Ok(()) => Age::Young,
+            // Somebody has just come.
+            Err(_) => Age::InUse,
+        }
+    }
+
+    /// Looks at the page without changing anything. There is no telling old pages from young ones.
+    pub fn peek(&self) -> Age {
+        let word = self.0.load();
+        if word & ADDRESS == 0 {
+            Age::Absent
+        } else if word & USERS != 0 {
+            Age::InUse
+        } else {
+            Age::Old
+        }
+    }
+
+    /// Takes the page out, if nobody uses it, and, unless `young` is set, nobody did since the
+    /// last look. The caller has the lock and owns the page from then on.
+    pub fn claim(&self, young: bool) -> Option<NonZeroUsize> {
+        let word = self.0.load();
+        if word & USERS != 0 || (word & USED != 0 && !young) {
+            return None;
+        }
+        let address = NonZeroUsize::new(word & ADDRESS)?;
+        // Acquire: see `leave`. A user who comes in between makes this fail; one who comes later
+        // finds no page.
+        self.0.replace_acquire(word, 0).ok()?;
+        Some(address)
+    }
+}

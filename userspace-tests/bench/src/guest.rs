@@ -28,6 +28,7 @@ pub fn describe() -> Result<Guest> {
         version: read("/proc/sys/kernel/version")?,
         cpu: field("model name"),
         fast_strings: fast_strings(),
+        load_address: load_address(),
         cpus: thread::available_parallelism()?.get(),
         cpu_flags: field("flags"),
         command_line: read("/proc/cmdline")?,
@@ -92,6 +93,16 @@ fn processor_ticks() -> Result<Ticks> {
         idle: numbers[3] + numbers[4],
         all: numbers.iter().take(8).sum(),
     })
+}
+
+/// Where this program was loaded: what an address in it is above its address in the file.
+fn load_address() -> u64 {
+    unsafe extern "C" {
+        /// The linker's name for the start of the file's header in memory.
+        static __ehdr_start: u8;
+    }
+    // The header is at address zero of a position-independent file, and only the place is taken.
+    (&raw const __ehdr_start) as u64
 }
 
 /// Which features make one instruction of a string operation of any length.

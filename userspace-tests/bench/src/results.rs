@@ -131,6 +131,8 @@ pub struct Guest {
     pub cpus: usize,
     /// Features under which instruction counts of copies are not comparable; none, if all is well.
     pub fast_strings: Vec<String>,
+    /// Where the measuring program was loaded.
+    pub load_address: u64,
     /// What the processor can do.
     pub cpu_flags: String,
     /// What the kernel was started with.

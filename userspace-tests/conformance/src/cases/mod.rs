@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The cases, by section of the reference.
+
+use anyhow::Result;
+use harness::{Case, Cx, Stage};
+
+mod a3_fork;
+mod a3_map;
+mod a4_ioctl;
+mod a4_manager;
+mod a5_write;
+mod a6_calls;
+mod a6_errors;
+mod a6_nested;
+mod a6_replies;
+
+/// A case that every driver has to pass.
+const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
+    Case {
+        name,
+        claim,
+        stage: Stage::Core,
+        run,
+    }
+}
+
+/// All cases, in the order they run.
+pub fn all() -> Vec<Case> {
+    [
+        a3_map::CASES,
+        a3_fork::CASES,
+        a4_ioctl::CASES,
+        a4_manager::CASES,
+        a5_write::CASES,
+        a6_calls::CASES,
+        a6_nested::CASES,
+        a6_errors::CASES,
+        a6_replies::CASES,
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_claims_short() {
+        let mut names = BTreeSet::new();
+        for case in super::all() {
+            assert!(names.insert(case.name), "{} is there twice", case.name);
+            assert!(
+                case.name.starts_with('a') && case.name.contains('/'),
+                "{}",
+                case.name
+            );
+            assert!(
+                (10..=110).contains(&case.claim.len()),
+                "{}: {}",
+                case.name,
+                case.claim
+            );
+        }
+    }
+}

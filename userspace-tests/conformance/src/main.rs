@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs the conformance suite on one or more binder devices.
+//!
+//! The C driver is the reference: a case that does not pass there is a wrong case.
+//! With several devices, a case passes when it passes on each of them and when
+//! what it observed on the way is the same on all.
+
+mod cases;
+mod fixtures;
+mod report;
+mod runner;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use harness::{Case, Stage};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the suite.
+    Run(Run),
+}
+
+#[derive(Args)]
+struct Run {
+    /// Only cases whose name contains one of these.
+    filters: Vec<String>,
+    /// Filters are whole names.
+    #[arg(long)]
+    exact: bool,
+    /// Leave out cases whose name contains this.
+    #[arg(long, value_name = "FILTER")]
+    skip: Vec<String>,
+    /// A device to test: `[LABEL=]NAME[,SIBLING]`; names are looked for in /dev, the
+    /// sibling is another device of the same driver.
+    #[arg(
+        long = "device",
+        value_name = "DEVICE",
+        required_unless_present = "list"
+    )]
+    devices: Vec<Device>,
+    /// Which cases: core, freeze, scatter-gather, nice, spam or all.
+    #[arg(
+        long = "stage",
+        value_name = "STAGE",
+        default_value = "core",
+        value_delimiter = ','
+    )]
+    stages: Vec<String>,
+    /// Name the cases and run none.
+    #[arg(long)]
+    list: bool,
+    /// Write a report for machines.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Give a device up after so many cases in a row that did not end.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    give_up: usize,
+}
+
+/// A device as named on the command line.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// What it is called in reports.
+    pub label: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Another device of the same driver.
+    pub sibling: Option<PathBuf>,
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (label, names) = match text.split_once('=') {
+            Some((label, names)) => (label, names),
+            None => (text.split(',').next().unwrap_or(text), text),
+        };
+        // An absolute name replaces /dev.
+        let path = |name: &str| Path::new("/dev").join(name);
+        let mut names = names.split(',');
+        let (Some(name), sibling, None) = (names.next(), names.next(), names.next()) else {
+            return Err("expected [LABEL=]NAME[,SIBLING]".into());
+        };
+        if label.is_empty() || name.is_empty() {
+            return Err("a label or a name is empty".into());
+        }
+        Ok(Self {
+            label: label.into(),
+            path: path(name),
+            sibling: sibling.map(path),
+        })
+    }
+}
+
+impl Run {
+    fn stages(&self) -> Result<Vec<Stage>> {
+        let mut stages = Vec::new();
+        for name in &self.stages {
+            match Stage::ALL.into_iter().find(|stage| stage.name() == name) {
+                Some(stage) => stages.push(stage),
+                None if name == "all" => stages.extend(Stage::ALL),
+                None => bail!("there is no stage {name}"),
+            }
+        }
+        Ok(stages)
+    }
+
+    fn selected(&self, case: &Case) -> bool {
+        let matches = |filter: &String| match self.exact {
+            true => case.name == filter,
+            false => case.name.contains(filter.as_str()),
+        };
+        (self.filters.is_empty() || self.filters.iter().any(matches))
+            && !self
+                .skip
+                .iter()
+                .any(|skip| case.name.contains(skip.as_str()))
+    }
+}
+
+fn run(run: &Run) -> Result<bool> {
+    let stages = run.stages()?;
+    let selected: Vec<Case> = cases::all()
+        .into_iter()
+        .filter(|case| run.selected(case))
+        .collect();
+    if selected.is_empty() {
+        bail!("no case is selected");
+    }
+    if run.list {
+        for case in &selected {
+            println!("{:<52} {:<15} {}", case.name, case.stage.name(), case.claim);
+        }
+        return Ok(true);
+    }
+    for device in &run.devices {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&device.path);
+        file.with_context(|| format!("cannot open {}", device.path.display()))?;
+    }
+    let (cases, later): (Vec<Case>, Vec<Case>) = selected
+        .into_iter()
+        .partition(|case| stages.contains(&case.stage));
+    let results = runner::run(&cases, &run.devices, run.give_up)?;
+    report::print(&run.devices, &results);
+    if !later.is_empty() {
+        println!(
+            "{} cases of other stages not run; choose them with --stage",
+            later.len()
+        );
+    }
+    if let Some(path) = &run.json {
+        report::write_json(path, &run.devices, &results)?;
+    }
+    Ok(report::summarise(&results))
+}
+
+fn main() -> ExitCode {
+    let Command::Run(arguments) = Cli::parse().command;
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("conformance: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

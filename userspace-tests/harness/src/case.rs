@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A test case and what it is given.
+
+use crate::command::{Bc, Call};
+use crate::deadline::Deadline;
+use crate::device::{Exchange, Transactions, USUAL_SIZE};
+use crate::process::Process;
+use crate::returns::Br;
+use anyhow::{Context, Result, bail, ensure};
+use binder_abi::*;
+use nix::errno::Errno;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What a driver has to have for a case to make sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Calls, references, death, memory: what every driver has.
+    Core,
+    /// Freezing of processes and what is told about it.
+    Freeze,
+    /// Buffers and arrays of files in transactions.
+    ScatterGather,
+    /// Inheritance of nice values.
+    Nice,
+    /// Detection of oneway spam.
+    Spam,
+}
+
+impl Stage {
+    /// All of them, in order.
+    pub const ALL: [Stage; 5] = [
+        Stage::Core,
+        Stage::Freeze,
+        Stage::ScatterGather,
+        Stage::Nice,
+        Stage::Spam,
+    ];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Core => "core",
+            Stage::Freeze => "freeze",
+            Stage::ScatterGather => "scatter-gather",
+            Stage::Nice => "nice",
+            Stage::Spam => "spam",
+        }
+    }
+}
+
+/// One test.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Section and name, as in `a5/failed-transaction-stops-write`.
+    pub name: &'static str,
+    /// One line that says what is claimed.
+    pub claim: &'static str,
+    /// What it needs.
+    pub stage: Stage,
+    /// The test.
+    pub run: fn(&mut Cx) -> Result<()>,
+}
+
+/// Why a case can say nothing here; made an error to leave the case.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// What a case is given: a device, actors, and a place for observations.
+pub struct Cx {
+    /// The device under test.
+    pub device: PathBuf,
+    /// Another device of the same driver, where one is named.
+    pub sibling: Option<PathBuf>,
+    notes: Vec<(String, String)>,
+}
+
+impl Cx {
+    /// For a device and its sibling.
+    pub fn new(device: &Path, sibling: Option<&Path>) -> Self {
+        Self {
+            device: device.into(),
+            sibling: sibling.map(Into::into),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Records an observation, to be compared between drivers.
+    pub fn note(&mut self, what: &str, seen: impl fmt::Debug) {
+        self.notes.push((what.into(), format!("{seen:?}")));
+    }
+
+    /// What was recorded.
+    pub fn into_notes(self) -> Vec<(String, String)> {
+        self.notes
+    }
+
+    /// An actor that has opened nothing.
+    pub fn process(&self) -> Result<Process> {
+        Process::spawn()
+    }
+
+    /// An actor with the device open, and known to the driver, but nothing mapped.
+    pub fn unmapped(&self) -> Result<Process> {
+        let mut process = self.process()?;
+        process.open(&self.device)?;
+        process.version()?.context("BINDER_VERSION")?;
+        Ok(process)
+    }
+
+    /// An actor with the device open and mapped.
+    pub fn client(&self) -> Result<Process> {
+        self.client_with_size(USUAL_SIZE)
+    }
+
+    /// An actor with so much of the device mapped.
+    pub fn client_with_size(&self, size: u64) -> Result<Process> {
+        let mut process = self.unmapped()?;
+        process.map(size)?;
+        Ok(process)
+    }
+
+    /// A client that is the context manager, without flags.
+    pub fn manager(&self) -> Result<Process> {
+        self.manager_with(FlatObject::default())
+    }
+
+    /// A client that is the context manager, with this node.
+    pub fn manager_with(&self, node: FlatObject) -> Result<Process> {
+        let mut process = self.client()?;
+        become_manager(&mut process, node)?;
+        Ok(process)
+    }
+
+    /// A context manager whose node takes files.
+    pub fn manager_for_files(&self) -> Result<Process> {
+        self.manager_with(FlatObject {
+            flags: FLAT_BINDER_FLAG_ACCEPTS_FDS,
+            ..FlatObject::default()
+        })
+    }
+
+    /// A context manager with so much of the device mapped.
+    pub fn manager_with_size(&self, size: u64) -> Result<Process> {
+        let mut process = self.client_with_size(size)?;
+        become_manager(&mut process, FlatObject::default())?;
+        Ok(process)
+    }
+
+    /// Waits until there is no context manager: processes are released some time
+    /// after they have ended, and the one before may still be on its way.
+    pub fn wait_for_vacancy(&self) -> Result<()> {
+        let deadline = Deadline::step();
+        let mut probe = self.unmapped()?;
+        // Either there is nobody, or the call dies with the manager that is leaving.
+        probe.write(&[Call::to(0).into()])?.ok()?;
+        loop {
+            let outcome = probe.exchange(&Exchange::read().nonblocking())?;
+            match outcome.result {
+                Err(Errno::EAGAIN) => {}
+                _ => {
+                    let returns = outcome.ok()?.returns()?;
+                    match returns.last() {
+                        Some(Br::Plain(BR_DEAD_REPLY)) => return Ok(()),
+                        _ => bail!(
+                            "{} answers without a manager: {returns:?}",
+                            self.device.display()
+                        ),
+                    }
+                }
+            }
+            ensure!(
+                !deadline.passed(),
+                "{} is not released by its manager",
+                self.device.display()
+            );
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Makes a client the context manager, once the one before is released.
+pub fn become_manager(process: &mut Process, node: FlatObject) -> Result<()> {
+    let deadline = Deadline::step();
+    loop {
+        match process.ioctl(BINDER_SET_CONTEXT_MGR_EXT, node)? {
+            Ok(_) => return Ok(()),
+            Err(Errno::EBUSY) if !deadline.passed() => std::thread::yield_now(),
+            Err(error) => bail!("BINDER_SET_CONTEXT_MGR_EXT: {error}"),
+        }
+    }
+}
+
+/// A client's call to the manager, all the way and back.
+pub fn round_trip(
+    client: &mut Process,
+    manager: &mut Process,
+    call: Call,
+    reply: Call,
+) -> Result<Vec<u8>> {
+    client.send(&[call.into()])?;
+    let delivery = manager.receive()?;
+    manager.answer(&delivery, reply)?;
+    let returns = manager.read()?;
+    ensure!(
+        returns == [Br::Plain(BR_NOOP), Br::Plain(BR_TRANSACTION_COMPLETE)],
+        "{returns:?}"
+    );
+    let reply = client.receive()?;
+    ensure!(reply.code == BR_REPLY, "{reply:?}");
+    let data = client.data(&reply)?;
+    client.send(&[Bc::FreeBuffer(reply.data.buffer)])?;
+    Ok(data)
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How long anything may take.
+//!
+//! Limits only tell a hang from a slow machine; nothing is measured with them.
+//! `BINDER_TEST_SCALE` multiplies them for very slow machines.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::env;
+use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// For one step of one actor.
+const STEP: Duration = Duration::from_secs(15);
+/// For a whole case.
+const CASE: Duration = Duration::from_secs(90);
+
+fn scale() -> f64 {
+    static SCALE: OnceLock<f64> = OnceLock::new();
+    *SCALE.get_or_init(|| match env::var("BINDER_TEST_SCALE") {
+        Ok(text) => match text.parse::<f64>() {
+            Ok(scale) if scale > 0.0 && scale.is_finite() => scale,
+            _ => panic!("BINDER_TEST_SCALE={text} is not a positive number"),
+        },
+        Err(_) => 1.0,
+    })
+}
+
+/// A moment after which waiting has failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// For one step.
+    pub fn step() -> Self {
+        Self(Instant::now() + STEP.mul_f64(scale()))
+    }
+
+    /// For a case.
+    pub fn case() -> Self {
+        Self(Instant::now() + CASE.mul_f64(scale()))
+    }
+
+    /// Whether it has passed.
+    pub fn passed(&self) -> bool {
+        Instant::now() >= self.0
+    }
+
+    fn left(&self) -> PollTimeout {
+        let left = self.0.saturating_duration_since(Instant::now());
+        // Rounded up, so that the last turn does not spin.
+        let milliseconds = left.as_millis().saturating_add(1).min(i32::MAX as u128) as i32;
+        PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// Waits until the descriptor can be read or is closed at the other end;
+    /// false when the deadline passes first.
+    pub fn wait_readable(&self, fd: BorrowedFd<'_>) -> nix::Result<bool> {
+        loop {
+            let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+            match poll(&mut fds, self.left()) {
+                Ok(0) if self.passed() => return Ok(false),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

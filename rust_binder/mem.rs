@@ -18,17 +18,17 @@ use kernel::{
 };
 
 /// The size of a page is two to the power of this.
-pub const PAGE_SHIFT: usize = kernel::page::PAGE_SHIFT;
+pub(crate) const PAGE_SHIFT: usize = kernel::page::PAGE_SHIFT;
 
 /// A growable array. It never grows by itself: storage is made by [`with_capacity`] or [`filled`].
-pub type Vec<T> = kernel::alloc::KVVec<T>;
+pub(crate) type Vec<T> = kernel::alloc::KVVec<T>;
 
 /// A heap object of fixed size.
-pub type Box<T> = kernel::alloc::KBox<T>;
+pub(crate) type Box<T> = kernel::alloc::KBox<T>;
 
 /// The allocation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoMemory;
+pub(crate) struct NoMemory;
 
 impl From<kernel::alloc::AllocError> for NoMemory {
     #[inline]
@@ -45,63 +45,69 @@ impl From<NoMemory> for kernel::error::Error {
 }
 
 /// Makes an empty array with room for `n` elements. May sleep.
-pub fn with_capacity<T>(n: usize) -> Result<Vec<T>, NoMemory> {
+pub(crate) fn with_capacity<T>(n: usize) -> Result<Vec<T>, NoMemory> {
     Ok(Vec::with_capacity(n, GFP_KERNEL_ACCOUNT)?)
 }
 
 /// Makes an array of `n` copies of `value`. May sleep.
-pub fn filled<T: Clone>(value: T, n: usize) -> Result<Vec<T>, NoMemory> {
+pub(crate) fn filled<T: Clone>(value: T, n: usize) -> Result<Vec<T>, NoMemory> {
     Ok(Vec::from_elem(value, n, GFP_KERNEL_ACCOUNT)?)
 }
 
 /// Appends `value` if the capacity allows it, otherwise hands it back. Never allocates.
 #[inline]
-pub fn push<T>(vec: &mut Vec<T>, value: T) -> Result<(), T> {
+pub(crate) fn push<T>(vec: &mut Vec<T>, value: T) -> Result<(), T> {
     vec.push_within_capacity(value).map_err(|full| full.0)
 }
 
 /// Moves `value` to the heap. May sleep.
-pub fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
+pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
     Ok(Box::new(value, GFP_KERNEL_ACCOUNT)?)
 }
 
 /// A word of memory that several threads change.
-pub struct Word(Atomic<usize>);
+pub(crate) struct Word(Atomic<usize>);
 
 impl Word {
     /// A word with this value.
-    pub const fn new(value: usize) -> Self {
+    pub(crate) const fn new(value: usize) -> Self {
         Self(Atomic::new(value))
     }
 
     /// Reads the word.
     #[inline]
-    pub fn load(&self) -> usize {
+    pub(crate) fn load(&self) -> usize {
         self.0.load(Relaxed)
+    }
+
+    /// Reads the word. What its last publisher did is visible.
+    #[inline]
+    pub(crate) fn load_acquire(&self) -> usize {
+        self.0.load(Acquire)
     }
 
     /// Adds to the word and returns what it was. What its last publisher did is visible.
     #[inline]
-    pub fn add_acquire(&self, value: usize) -> usize {
+    pub(crate) fn add_acquire(&self, value: usize) -> usize {
         self.0.fetch_add(value, Acquire)
     }
 
     /// Adds to the word. What was done before is published.
     #[inline]
-    pub fn add_release(&self, value: usize) {
+    pub(crate) fn add_release(&self, value: usize) {
         self.0.fetch_add(value, Release);
     }
 
     /// Subtracts from the word. What was done before is published.
     #[inline]
-    pub fn sub_release(&self, value: usize) {
+    pub(crate) fn sub_release(&self, value: usize) {
         self.0.fetch_sub(value, Release);
     }
 
     /// Replaces `old` by `new`; tells what is there otherwise. On success, what its publishers
     /// did is visible.
     #[inline]
-    pub fn replace_acquire(&self, old: usize, new: usize) -> Result<(), usize> {
+    pub(crate) fn replace_acquire(&self, old: usize, new: usize) -> Result<(), usize> {
         self.0.cmpxchg(old, new, Acquire).map(|_| ())
     }
 }

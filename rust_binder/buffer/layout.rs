@@ -13,25 +13,25 @@
 //! the sender claimed (the mistake behind CVE-2024-46740).
 
 /// Buffers and sections start at multiples of this.
-pub const GRANULE: u32 = 8;
+pub(crate) const GRANULE: u32 = 8;
 
 /// The largest space a process can have, hence the largest buffer.
-pub const MAX_SPACE: u32 = 4 << 20;
+pub(crate) const MAX_SPACE: u32 = 4 << 20;
 
 /// The sizes a sender asked for, as they came over the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// Bytes of data.
-    pub data: u64,
+    pub(crate) data: u64,
     /// Bytes of the array of object offsets.
-    pub offsets: u64,
+    pub(crate) offsets: u64,
     /// Bytes of scatter-gather buffers and of the security context.
-    pub extra: u64,
+    pub(crate) extra: u64,
 }
 
 /// A section of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum Section {
     /// The data.
     Data,
     /// The array of object offsets.
@@ -42,7 +42,7 @@ pub enum Section {
 
 /// Why there is no [`Layout`] for some [`Sizes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LayoutError {
+pub(crate) enum LayoutError {
     /// The sum does not fit 64 bits: the request makes no sense.
     Overflow,
     /// No space is that large.
@@ -55,7 +55,7 @@ pub enum LayoutError {
 ///
 /// The padded lengths add up to at most [`MAX_SPACE`]. So no sum of them overflows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Layout {
+pub(crate) struct Layout {
     data: u32,
     offsets: u32,
     extra: u32,
@@ -76,7 +76,7 @@ const fn pad_len(len: u32) -> u32 {
 
 impl Layout {
     /// A buffer without content.
-    pub const EMPTY: Layout = Layout {
+    pub(crate) const EMPTY: Layout = Layout {
         data: 0,
         offsets: 0,
         extra: 0,
@@ -84,7 +84,7 @@ impl Layout {
 
     /// Lays out a buffer for these sizes.
     #[inline]
-    pub fn new(sizes: &Sizes) -> Result<Self, LayoutError> {
+    pub(crate) fn new(sizes: &Sizes) -> Result<Self, LayoutError> {
         const MAX: u64 = MAX_SPACE as u64;
 
         if sizes.data > MAX || sizes.offsets > MAX || sizes.extra > MAX {
@@ -120,7 +120,7 @@ impl Layout {
     /// The room the buffer takes in the space. An empty buffer takes one granule, so that it has
     /// an address of its own.
     #[inline]
-    pub const fn total(&self) -> u32 {
+    pub(crate) const fn total(&self) -> u32 {
         let sum = pad_len(self.data)
             .wrapping_add(pad_len(self.offsets))
             .wrapping_add(pad_len(self.extra));
@@ -133,7 +133,7 @@ impl Layout {
 
     /// The exact length of a section.
     #[inline]
-    pub const fn len(&self, section: Section) -> u32 {
+    pub(crate) const fn len(&self, section: Section) -> u32 {
         match section {
             Section::Data => self.data,
             Section::Offsets => self.offsets,
@@ -144,7 +144,7 @@ impl Layout {
     /// Where a section starts, counted from the start of the buffer. Defined for an empty section
     /// too: user space is told where the offsets would be.
     #[inline]
-    pub const fn start(&self, section: Section) -> u32 {
+    pub(crate) const fn start(&self, section: Section) -> u32 {
         match section {
             Section::Data => 0,
             Section::Offsets => pad_len(self.data),
@@ -155,7 +155,7 @@ impl Layout {
     /// Where `len` bytes at position `at` of a section lie, counted from the start of the buffer;
     /// nothing if they are not all inside the section.
     #[inline]
-    pub fn locate(&self, section: Section, at: usize, len: usize) -> Option<u32> {
+    pub(crate) fn locate(&self, section: Section, at: usize, len: usize) -> Option<u32> {
         let room = (self.len(section) as usize).checked_sub(at)?;
         if len > room {
             return None;

@@ -44,7 +44,7 @@ const ADDRESS: usize = !(USED | USERS);
 
 /// What the shrinker finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Age {
+pub(crate) enum Age {
     /// No page.
     Absent,
     /// A page that buffers touch.
@@ -56,18 +56,18 @@ pub enum Age {
 }
 
 /// The state of a page.
-pub struct PageWord(Word);
+pub(crate) struct PageWord(Word);
 
 impl PageWord {
     /// No page, no users.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(Word::new(0))
     }
 
     /// Becomes a user of the page, and tells whether there is one. If not, the user has to install
     /// it or wait for whoever does.
     #[inline]
-    pub fn enter(&self) -> bool {
+    pub(crate) fn enter(&self) -> bool {
         // Acquire: the page was prepared before it was installed.
         let word = self.0.add_acquire(1);
         if word & USED == 0 {
@@ -86,22 +86,23 @@ impl PageWord {
 
     /// Stops being a user.
     #[inline]
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         // Release: whoever claims the page later sees that all accesses are done.
         self.0.sub_release(1);
     }
 
     /// The address of the page. It stays while the caller is a user of it.
     #[inline]
-    pub fn address(&self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(self.0.load() & ADDRESS)
+    pub(crate) fn address(&self) -> Option<NonZeroUsize> {
+        // Acquire: see `enter`, for a user who came before the page.
+        NonZeroUsize::new(self.0.load_acquire() & ADDRESS)
     }
 
     /// Puts a page in, which must be absent. The caller has the lock.
     ///
     /// Returns whether that was done: not so if `address` is not the address of a page, or if
     /// there is a page already.
-    pub fn install(&self, address: usize) -> bool {
+    pub(crate) fn install(&self, address: usize) -> bool {
         if address & !ADDRESS != 0 || self.address().is_some() {
             return false;
         }
@@ -112,7 +113,7 @@ impl PageWord {
     }
 
     /// Looks at the page, and takes its mark away if nobody uses it.
-    pub fn age(&self) -> Age {
+    pub(crate) fn age(&self) -> Age {
         let word = self.0.load();
         if word & ADDRESS == 0 {
             return Age::Absent;
@@ -131,7 +132,7 @@ impl PageWord {
     }
 
     /// Looks at the page without changing anything. There is no telling old pages from young ones.
-    pub fn peek(&self) -> Age {
+    pub(crate) fn peek(&self) -> Age {
         let word = self.0.load();
         if word & ADDRESS == 0 {
             Age::Absent
@@ -144,7 +145,7 @@ impl PageWord {
 
     /// Takes the page out, if nobody uses it, and, unless `young` is set, nobody did since the
     /// last look. The caller has the lock and owns the page from then on.
-    pub fn claim(&self, young: bool) -> Option<NonZeroUsize> {
+    pub(crate) fn claim(&self, young: bool) -> Option<NonZeroUsize> {
         let word = self.0.load();
         if word & USERS != 0 || (word & USED != 0 && !young) {
             return None;

@@ -58,41 +58,41 @@ const SPAM_RANGES: u32 = 50;
 
 /// What a sender wants.
 #[derive(Debug, Clone, Copy)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// The sections of the buffer.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// The thread group of the sender.
-    pub sender: i32,
+    pub(crate) sender: i32,
     /// Whether it counts against the room for oneway buffers.
-    pub oneway: bool,
+    pub(crate) oneway: bool,
     /// Whether the content is to be erased before the range is free.
-    pub clear_on_free: bool,
+    pub(crate) clear_on_free: bool,
     /// The number of the transaction, for those who debug.
-    pub debug_id: u32,
+    pub(crate) debug_id: u32,
 }
 
 /// The key to a reserved range.
 #[derive(Debug)]
-pub struct Reserved(Index);
+pub(crate) struct Reserved(Index);
 
 /// The key to a taken range.
 #[derive(Debug)]
-pub struct Taken(Index);
+pub(crate) struct Taken(Index);
 
 /// A range was reserved.
 #[derive(Debug)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     /// The key to it.
-    pub key: Reserved,
+    pub(crate) key: Reserved,
     /// Where it starts.
-    pub start: u32,
+    pub(crate) start: u32,
     /// Whether the sender is suspected of spamming.
-    pub spam_suspect: bool,
+    pub(crate) spam_suspect: bool,
 }
 
 /// Why nothing was reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReserveError {
+pub(crate) enum ReserveError {
     /// No gap is large enough.
     NoSpace,
     /// The room for oneway buffers is used up.
@@ -103,7 +103,7 @@ pub enum ReserveError {
 
 /// Why nothing was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeError {
+pub(crate) enum TakeError {
     /// No buffer starts there.
     NoMatch,
     /// A buffer starts there, but user space may not free it: not yet, or not any more.
@@ -112,19 +112,19 @@ pub enum TakeError {
 
 /// What a range is, for whoever takes or lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Where it starts.
-    pub start: u32,
+    pub(crate) start: u32,
     /// Its sections.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// The number of the transaction.
-    pub debug_id: u32,
+    pub(crate) debug_id: u32,
     /// Whether it counts against the room for oneway buffers.
-    pub oneway: bool,
+    pub(crate) oneway: bool,
     /// Whether it is to be erased before it is freed.
-    pub clear_on_free: bool,
+    pub(crate) clear_on_free: bool,
     /// Whether user space knows of it and nobody has taken it.
-    pub delivered: bool,
+    pub(crate) delivered: bool,
 }
 
 impl Entry {
@@ -142,7 +142,7 @@ impl Entry {
 
 /// What storage is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Growth {
+pub(crate) enum Growth {
     /// So many blocks.
     Blocks(u32),
     /// A leaf of the index.
@@ -152,7 +152,7 @@ pub enum Growth {
 }
 
 /// Storage made outside the lock, or handed out to be dropped there.
-pub struct Storage<T>(Kind<T>);
+pub(crate) struct Storage<T>(Kind<T>);
 
 enum Kind<T> {
     Blocks(Vec<Block<T>>),
@@ -162,7 +162,7 @@ enum Kind<T> {
 
 impl<T> Storage<T> {
     /// Makes what is missing. May sleep.
-    pub fn make(growth: Growth) -> Result<Self, NoMemory> {
+    pub(crate) fn make(growth: Growth) -> Result<Self, NoMemory> {
         Ok(Self(match growth {
             Growth::Blocks(blocks) => Kind::Blocks(Slab::make_chunk(blocks)?),
             Growth::Leaf(leaf) => Kind::Leaf(leaf, Starts::make_leaf()?),
@@ -172,7 +172,7 @@ impl<T> Storage<T> {
 }
 
 /// What a space of a certain size needs to begin with.
-pub struct Ground<T> {
+pub(crate) struct Ground<T> {
     size: u32,
     leaves: Directory,
     blocks: Vec<Block<T>>,
@@ -180,7 +180,7 @@ pub struct Ground<T> {
 
 impl<T> Ground<T> {
     /// Makes it. May sleep. What does not fill a granule is left unused.
-    pub fn make(size: u32) -> Result<Self, NoMemory> {
+    pub(crate) fn make(size: u32) -> Result<Self, NoMemory> {
         let size = size & !(GRANULE - 1);
         Ok(Self {
             size,
@@ -191,7 +191,7 @@ impl<T> Ground<T> {
 }
 
 /// Blocks that are no longer needed.
-pub struct Surplus<T>(#[allow(dead_code)] [Vec<Block<T>>; slab::CHUNKS]);
+pub(crate) struct Surplus<T>(#[allow(dead_code)] [Vec<Block<T>>; slab::CHUNKS]);
 
 /// The allocator.
 ///
@@ -201,7 +201,7 @@ pub struct Surplus<T>(#[allow(dead_code)] [Vec<Block<T>>; slab::CHUNKS]);
 ///   both gaps, and `last` is no gap.
 /// - `free_async` is half of `size` less the sizes of all ranges with an account.
 /// - `live` ranges are neither gaps nor vacant.
-pub struct Ranges<T> {
+pub(crate) struct Ranges<T> {
     size: u32,
     tail: u32,
     last: Option<Index>,
@@ -218,7 +218,7 @@ pub struct Ranges<T> {
 
 impl<T> Ranges<T> {
     /// An allocator of nothing.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             size: 0,
             tail: 0,
@@ -235,7 +235,7 @@ impl<T> Ranges<T> {
     }
 
     /// Gives the allocator its space, once. What is left over is handed back.
-    pub fn open(&mut self, ground: Ground<T>) -> Option<Ground<T>> {
+    pub(crate) fn open(&mut self, ground: Ground<T>) -> Option<Ground<T>> {
         if self.size != 0 {
             return Some(ground);
         }
@@ -251,7 +251,7 @@ impl<T> Ranges<T> {
     }
 
     /// Takes in what [`ReserveError::Grow`] asked for. What is left over is handed back.
-    pub fn supply(&mut self, storage: Storage<T>) -> Option<Storage<T>> {
+    pub(crate) fn supply(&mut self, storage: Storage<T>) -> Option<Storage<T>> {
         Some(Storage(match storage.0 {
             Kind::Blocks(blocks) => Kind::Blocks(self.slab.grow(blocks)?),
             Kind::Leaf(leaf, lines) => Kind::Leaf(leaf, self.starts.set_leaf(leaf, lines)?),
@@ -260,7 +260,7 @@ impl<T> Ranges<T> {
     }
 
     /// Reserves a range.
-    pub fn reserve(&mut self, claim: &Claim) -> Result<Reservation, ReserveError> {
+    pub(crate) fn reserve(&mut self, claim: &Claim) -> Result<Reservation, ReserveError> {
         let size = claim.layout.total();
         if claim.oneway && self.free_async < size {
             return Err(ReserveError::NoAsyncSpace);
@@ -397,14 +397,14 @@ impl<T> Ranges<T> {
     }
 
     /// Lets user space free a range from now on.
-    pub fn deliver(&mut self, key: Reserved, payload: T) {
+    pub(crate) fn deliver(&mut self, key: Reserved, payload: T) {
         if let Some(block) = self.slab.get_mut(key.0) {
             block.state = State::Delivered(payload);
         }
     }
 
     /// Claims the delivered range that starts here.
-    pub fn take(&mut self, start: u32) -> Result<(Taken, Entry, T), TakeError> {
+    pub(crate) fn take(&mut self, start: u32) -> Result<(Taken, Entry, T), TakeError> {
         let at = self
             .starts
             .find(&self.slab, start)
@@ -413,7 +413,7 @@ impl<T> Ranges<T> {
     }
 
     /// Claims some delivered range.
-    pub fn take_any(&mut self) -> Option<(Taken, Entry, T)> {
+    pub(crate) fn take_any(&mut self) -> Option<(Taken, Entry, T)> {
         let mut at = self.last;
         while let Some(index) = at {
             if let Ok(taken) = self.take_at(index) {
@@ -441,12 +441,12 @@ impl<T> Ranges<T> {
     }
 
     /// Frees a range that was never delivered.
-    pub fn cancel(&mut self, key: Reserved) -> Option<Surplus<T>> {
+    pub(crate) fn cancel(&mut self, key: Reserved) -> Option<Surplus<T>> {
         self.free(key.0)
     }
 
     /// Frees a range that was taken.
-    pub fn release(&mut self, key: Taken) -> Option<Surplus<T>> {
+    pub(crate) fn release(&mut self, key: Taken) -> Option<Surplus<T>> {
         self.free(key.0)
     }
 
@@ -518,23 +518,23 @@ impl<T> Ranges<T> {
     }
 
     /// The size of the space.
-    pub fn size(&self) -> u32 {
+    pub(crate) fn size(&self) -> u32 {
         self.size
     }
 
     /// How much room for oneway buffers is left.
-    pub fn free_async(&self) -> u32 {
+    pub(crate) fn free_async(&self) -> u32 {
         self.free_async
     }
 
     /// How many ranges are reserved, delivered or taken.
-    pub fn live(&self) -> u32 {
+    pub(crate) fn live(&self) -> u32 {
         self.live
     }
 
     /// Lists ranges by address, from the first that starts at `from` or after it. Returns how many
     /// there were, up to what `out` takes.
-    pub fn entries(&self, from: u32, out: &mut [Entry]) -> usize {
+    pub(crate) fn entries(&self, from: u32, out: &mut [Entry]) -> usize {
         let mut at = self.starts.find_from(&self.slab, from);
         let mut count = 0usize;
         for slot in out {

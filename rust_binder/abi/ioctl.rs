@@ -154,6 +154,12 @@ impl Span {
         self.base
     }
 
+    /// Bytes of the whole buffer; zero says that there is none.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Address of the next byte.
     #[inline]
     pub(crate) fn position(&self) -> usize {

@@ -18,6 +18,22 @@ pub(crate) struct Key {
     generation: u32,
 }
 
+impl Key {
+    /// The number of the place and how often it was vacated before, for whoever stores keys in a
+    /// form of its own.
+    #[inline]
+    pub(crate) const fn to_parts(self) -> (u32, u32) {
+        (self.index, self.generation)
+    }
+
+    /// The key of which these are the parts. One that never was a key finds nothing, or the value
+    /// of the key that has these parts.
+    #[inline]
+    pub(crate) const fn from_parts(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+}
+
 /// One place of a [`Slab`].
 ///
 /// The generation counts how often the place was vacated. It wraps: a key that is kept while its

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages on their way, and what is left of them in a receiver's buffer.
+//!
+//! A [`Message`] is owned by the queue it waits in, alone. As long as it is not delivered, dropping
+//! it gives back all that it carries: files, counts on nodes and references, buffer space. At
+//! delivery what must outlive it moves into the receiver's space as [`Delivered`], and goes when
+//! the receiver frees the buffer.
+
+use super::{
+    node::Hold,
+    Call,
+    Process,
+    StrongPin,
+    Work, //
+};
+use crate::{
+    abi::{
+        name::Handle,
+        object::Strength,
+        transaction::TransactionFlags, //
+    },
+    buffer::Allocation,
+    sys::queue::{
+        Item,
+        Queued, //
+    },
+};
+use kernel::{
+    fs::File,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
+    task::Kuid, //
+};
+
+/// A call, a oneway message or a reply that was sent and not read.
+pub struct Message {
+    /// Names the message in logs and extended errors.
+    pub debug_id: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// The sender's code, passed on as it is.
+    pub code: u32,
+    /// The sender's flags, passed on as they are.
+    pub flags: TransactionFlags,
+    /// Who the sender was when it sent it.
+    pub sender_euid: Kuid,
+    /// What it carries; gone once it is delivered or refused.
+    pub payload: Option<Payload>,
+}
+
+/// The three kinds of messages.
+pub enum Kind {
+    /// Somebody waits for the reply.
+    Call(Arc<Call>),
+    /// Nobody does.
+    Oneway,
+    /// This is the reply.
+    Reply,
+}
+
+/// What a message carries.
+///
+/// The fields are dropped in this order: the space goes when nothing depends on it.
+pub struct Payload {
+    /// The node that it is addressed to; none for a reply.
+    pub target: Option<StrongPin>,
+    /// Objects and files, if there are any.
+    pub attachments: Option<KBox<Attachments>>,
+    /// The buffer in the receiver's space.
+    pub buffer: Allocation<Delivered>,
+    /// Where in the receiver's memory the sender's security context is; 0 if it was not asked for.
+    pub security_context: u64,
+}
+
+/// The objects that a message carries, as the receiver holds them.
+pub struct Attachments {
+    receiver: Arc<Process>,
+    objects: KVec<Translated>,
+    /// Files that the receiver gets when it reads the message.
+    pub files: KVec<FileFixup>,
+}
+
+/// What one object became for the receiver.
+pub enum Translated {
+    /// A node of its own, held while the buffer exists.
+    Node(Hold),
+    /// One count of a reference.
+    Reference(Handle, Strength),
+}
+
+/// A file on its way.
+pub struct FileFixup {
+    /// The file.
+    pub file: ARef<File>,
+    /// Where in the data its number goes, in bytes.
+    pub offset: usize,
+}
+
+impl Queued for Message {
+    type Work = Work;
+    type Handle = KBox<Item<Message>>;
+
+    #[inline]
+    fn into_work(handle: Self::Handle) -> Work {
+        Work::Message(handle)
+    }
+}
+
+impl Attachments {
+    /// For a message to `receiver`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn new(receiver: Arc<Process>) -> Result<KBox<Self>> {
+        Ok(KBox::new(
+            Self {
+                receiver,
+                objects: KVec::new(),
+                files: KVec::new(),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?)
+    }
+
+    /// Makes room for one more object, so that [`Attachments::push`] cannot fail.
+    pub fn reserve(&mut self) -> Result {
+        Ok(self.objects.reserve(1, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Records an object. What finds no room is given back at once.
+    pub fn push(&mut self, object: Translated) {
+        if let Err(error) = self.objects.push_within_capacity(object) {
+            self.give_back(error.0);
+        }
+    }
+
+    fn give_back(&self, object: Translated) {
+        match object {
+            Translated::Node(hold) => drop(hold),
+            Translated::Reference(handle, strength) => {
+                self.receiver.drop_reference(handle, strength);
+            }
+        }
+    }
+}
+
+impl Drop for Attachments {
+    fn drop(&mut self) {
+        for object in core::mem::replace(&mut self.objects, KVec::new()) {
+            self.give_back(object);
+        }
+    }
+}
+
+/// What a buffer of a receiver keeps alive until it is freed.
+pub struct Delivered {
+    /// The node that the message was addressed to; none for a reply.
+    pub target: Option<StrongPin>,
+    /// The objects in it.
+    pub attachments: Option<KBox<Attachments>>,
+}

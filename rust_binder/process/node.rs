@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Nodes: the objects that a process offers to others.
+//!
+//! A node is owned by the tree of its process, by every reference to it and by every message on its
+//! way to it. Its counts follow the protocol in `object::refcount`; the number of strong holders is
+//! an atomic beside them, so that a message takes and gives its hold without a lock as long as
+//! somebody else holds the node too, which a caller's own reference nearly always does.
+
+use super::{
+    next_debug_id,
+    Death,
+    Inner,
+    Message,
+    Process,
+    ThreadKey,
+    Wakeup,
+    Work, //
+};
+use crate::{
+    abi::{
+        name::NodeName,
+        object::{
+            NodeFlags,
+            Strength, //
+        }, //
+    },
+    object::{
+        refcount::{
+            After,
+            Enqueue,
+            NodeCommands,
+            NodeCounts,
+            NotPending,
+            Notify, //
+        },
+        slab::{
+            self,
+            Slab, //
+        },
+        strong::StrongCount, //
+    },
+    sys::{
+        queue::{
+            Item,
+            Queue,
+            Queued, //
+        },
+        sleep::Wake, //
+    },
+};
+use kernel::{
+    prelude::*,
+    rbtree::RBTreeNodeReservation,
+    sync::{
+        atomic::{
+            ordering::Relaxed,
+            Atomic, //
+        },
+        Arc,
+        SpinLock, //
+    }, //
+};
+
+/// An object that its process offers to others.
+#[pin_data]
+pub struct Node {
+    /// Names the node in messages, and orders nodes in tables.
+    pub debug_id: u32,
+    /// What the owner calls it.
+    pub name: NodeName,
+    /// What the owner said of it when it first sent it.
+    pub flags: NodeFlags,
+    /// The process that the object lives in.
+    pub owner: Arc<Process>,
+    /// Set, under the lock, when the owner is gone; never cleared.
+    dead: Atomic<bool>,
+    /// It is, or was, the node behind handle 0.
+    manager: Atomic<bool>,
+    strong: StrongCount,
+    #[pin]
+    inner: SpinLock<NodeInner>,
+}
+
+/// What the lock of a node guards.
+struct NodeInner {
+    counts: NodeCounts,
+    /// No longer in the owner's tree: out of use, or the owner is gone.
+    detached: bool,
+    /// A oneway message is with the owner, and the next must wait.
+    oneway_busy: bool,
+    /// Oneway messages that wait.
+    oneway_todo: Queue<Work>,
+    /// Who wants to know when the owner dies.
+    watchers: Slab<Arc<Item<Death>>>,
+}
+
+impl Queued for Node {
+    type Work = Work;
+    type Handle = Arc<Item<Node>>;
+
+    fn into_work(handle: Self::Handle) -> Work {
+        Work::Node(handle)
+    }
+}
+
+/// The node went out of use while it was looked up; look it up again.
+pub struct Detached;
+
+/// Why a reference could not become strong.
+pub enum Refused {
+    /// See [`Detached`].
+    Detached,
+    /// Nobody holds the node strongly, and its owner is not here to be asked.
+    NotStrong,
+}
+
+/// What to tell the owner's user space, and how the counts read, for `BINDER_GET_NODE_*`.
+#[derive(Clone, Copy)]
+pub struct NodeReport {
+    /// The owner was told of strong references.
+    pub has_strong: bool,
+    /// The owner was told of weak references.
+    pub has_weak: bool,
+    /// All strong holds.
+    pub strong: u64,
+    /// Weak holds of the driver's own.
+    pub local_weak: u32,
+}
+
+impl Node {
+    /// Finds the node that `owner` calls `name`, or makes it.
+    ///
+    /// A node that exists keeps its cookie and flags.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn find_or_create(
+        owner: &Arc<Process>,
+        name: NodeName,
+        flags: NodeFlags,
+    ) -> Result<Arc<Item<Node>>> {
+        if let Some(node) = owner.lock().node(name) {
+            return Ok(node);
+        }
+        let reservation = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        let node = Arc::pin_init(
+            Item::pin_init(pin_init!(Node {
+                debug_id: next_debug_id(),
+                name,
+                flags,
+                owner: owner.clone(),
+                dead: Atomic::new(false),
+                manager: Atomic::new(false),
+                strong: StrongCount::new(),
+                inner <- kernel::new_spinlock!(NodeInner {
+                    counts: NodeCounts::new(),
+                    detached: false,
+                    oneway_busy: false,
+                    oneway_todo: Queue::new(),
+                    watchers: Slab::new(),
+                }, "Node::inner"),
+            })),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let entry = reservation.into_node(name.ptr, node.clone());
+        let mut inner = owner.lock();
+        if let Some(raced) = inner.node(name) {
+            drop(inner);
+            return Ok(raced);
+        }
+        inner.nodes.insert(entry);
+        Ok(node)
+    }
+
+    /// Tells whether the owner is gone.
+    #[inline]
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Relaxed)
+    }
+
+    /// Carries out what a change of the counts asks for. The node's lock is held.
+    fn settle(this: &Arc<Item<Node>>, inner: &mut NodeInner, after: After) -> Wakeup {
+        match after {
+            After::Keep => Wakeup::none(),
+            After::QueueToProcess => this.owner.lock().push::<Node>(this.clone(), Wake::Normal),
+            After::Gone { queued } => {
+                inner.detached = true;
+                let mut owner = this.owner.lock();
+                Self::detach(this, &mut owner, queued);
+                Wakeup::none()
+            }
+        }
+    }
+
+    /// Takes the node out of the owner's tree. `this` keeps it alive, so nothing is freed here that
+    /// would need a lock.
+    fn detach(this: &Arc<Item<Node>>, owner: &mut Inner, queued: bool) {
+        owner.nodes.remove(&this.name.ptr);
+        if queued {
+            owner.unqueue_node(this);
+        }
+    }
+
+    /// Queues the news of a first reference for the owner's thread that sends the node.
+    fn announce(this: &Arc<Item<Node>>, enqueue: Enqueue, thread: Option<ThreadKey>) {
+        let (Some(thread), true) = (thread, enqueue != Enqueue::Nothing) else {
+            return;
+        };
+        let mut owner = this.owner.lock();
+        if enqueue == Enqueue::MoveToThread {
+            owner.unqueue_node(this);
+        }
+        owner.push_node_to(thread, this.clone());
+    }
+
+    /// A process gets a reference, which starts with one count of `strength`.
+    pub(super) fn add_reference(
+        this: &Arc<Item<Node>>,
+        strength: Strength,
+        sender: Option<ThreadKey>,
+        is_manager: bool,
+    ) -> Result<(), Refused> {
+        let mut inner = this.inner.lock();
+        if inner.detached && !this.is_dead() {
+            return Err(Refused::Detached);
+        }
+        if this.is_dead() {
+            // Handles of dead nodes can still be passed on; nobody is left to be told.
+            return Ok(());
+        }
+        let notify = sender.map_or(Notify::Nobody, |_| Notify::Sender);
+        inner.counts.ref_added();
+        let enqueue = match strength {
+            Strength::Weak => inner.counts.ref_weak_first(notify),
+            Strength::Strong => {
+                match inner
+                    .counts
+                    .ref_strong_first(&this.strong, notify, is_manager)
+                {
+                    Ok(enqueue) => enqueue,
+                    Err(_) => {
+                        let after = inner.counts.ref_removed(&this.strong);
+                        let _wakeup = Self::settle(this, &mut inner, after);
+                        return Err(Refused::NotStrong);
+                    }
+                }
+            }
+        };
+        Self::announce(this, enqueue, sender);
+        Ok(())
+    }
+
+    /// The first count of `strength` of a reference that exists.
+    pub(super) fn first_count(
+        this: &Arc<Item<Node>>,
+        strength: Strength,
+        sender: Option<ThreadKey>,
+        is_manager: bool,
+    ) -> Result<(), Refused> {
+        let mut inner = this.inner.lock();
+        if this.is_dead() {
+            return Ok(());
+        }
+        let notify = sender.map_or(Notify::Nobody, |_| Notify::Sender);
+        let enqueue = match strength {
+            Strength::Weak => inner.counts.ref_weak_first(notify),
+            Strength::Strong => inner
+                .counts
+                .ref_strong_first(&this.strong, notify, is_manager)
+                .map_err(|_| Refused::NotStrong)?,
+        };
+        Self::announce(this, enqueue, sender);
+        Ok(())
+    }
+
+    /// The last strong count of a reference is gone.
+    pub(super) fn last_strong(this: &Arc<Item<Node>>) -> Wakeup {
+        let mut inner = this.inner.lock();
+        if this.is_dead() {
+            return Wakeup::none();
+        }
+        let after = inner.counts.ref_strong_last(&this.strong);
+        Self::settle(this, &mut inner, after)
+    }
+
+    /// A reference is gone, and with it its death registration.
+    pub(super) fn remove_reference(
+        this: &Arc<Item<Node>>,
+        watcher: Option<slab::Key>,
+    ) -> (Wakeup, Option<Arc<Item<Death>>>) {
+        let mut inner = this.inner.lock();
+        let death = watcher.and_then(|key| inner.watchers.remove(key));
+        if this.is_dead() {
+            return (Wakeup::none(), death);
+        }
+        let after = inner.counts.ref_removed(&this.strong);
+        (Self::settle(this, &mut inner, after), death)
+    }
+
+    /// Takes a hold for something in flight, or in a buffer of the owner.
+    pub fn hold(this: &Arc<Item<Node>>, strength: Strength) -> Result<Hold, Detached> {
+        if strength == Strength::Strong && this.strong.try_hold() {
+            return Ok(Hold {
+                node: this.clone(),
+                strength,
+            });
+        }
+        let mut inner = this.inner.lock();
+        if inner.detached && !this.is_dead() {
+            return Err(Detached);
+        }
+        if !this.is_dead() {
+            match strength {
+                Strength::Strong => inner.counts.hold_strong(&this.strong),
+                Strength::Weak => inner.counts.hold_weak(),
+            }
+        }
+        Ok(Hold {
+            node: this.clone(),
+            strength,
+        })
+    }
+
+    /// Makes the node the one behind handle 0.
+    pub fn become_manager(this: &Arc<Item<Node>>) {
+        this.manager.store(true, Relaxed);
+        this.inner.lock().counts.become_manager(&this.strong);
+    }
+
+    /// Tells whether this is the node behind handle 0.
+    #[inline]
+    pub fn is_manager(&self) -> bool {
+        self.manager.load(Relaxed)
+    }
+
+    /// What is to be told to the owner, whose read took the node's work from a queue.
+    pub fn read_commands(this: &Arc<Item<Node>>) -> NodeCommands {
+        let mut inner = this.inner.lock();
+        if inner.detached {
+            return NodeCommands::default();
+        }
+        let commands = inner.counts.commands(&this.strong);
+        if commands.gone {
+            inner.detached = true;
+            Self::detach(this, &mut this.owner.lock(), false);
+        }
+        commands
+    }
+
+    /// The node's work was taken from a queue that nobody will read.
+    pub fn forget_work(this: &Arc<Item<Node>>) {
+        this.inner.lock().counts.work_dropped();
+    }
+
+    /// The owner confirms `BR_ACQUIRE` or `BR_INCREFS`.
+    pub fn confirm(this: &Arc<Item<Node>>, strength: Strength) -> Result<(), NotPending> {
+        let _wakeup;
+        let mut inner = this.inner.lock();
+        let after = match strength {
+            Strength::Strong => inner.counts.acquire_done(&this.strong)?,
+            Strength::Weak => inner.counts.increfs_done(&this.strong)?,
+        };
+        _wakeup = Self::settle(this, &mut inner, after);
+        drop(inner);
+        Ok(())
+    }
+
+    /// How the counts read.
+    pub fn report(&self) -> NodeReport {
+        let inner = self.inner.lock();
+        NodeReport {
+            has_strong: inner.counts.has_strong(),
+            has_weak: inner.counts.has_weak(),
+            strong: self.strong.get(),
+            local_weak: inner.counts.local_weak(),
+        }
+    }
+
+    /// Hands a oneway message to the owner, behind those that the node has already.
+    ///
+    /// Gives it back if the owner is gone.
+    pub fn send_oneway(
+        this: &Arc<Item<Node>>,
+        message: KBox<Item<Message>>,
+    ) -> Result<(), KBox<Item<Message>>> {
+        let _wakeup;
+        let mut inner = this.inner.lock();
+        let mut owner = this.owner.lock();
+        if owner.is_dead {
+            drop(owner);
+            drop(inner);
+            return Err(message);
+        }
+        owner.outstanding = owner.outstanding.saturating_add(1);
+        if inner.oneway_busy {
+            drop(inner.oneway_todo.push_back::<Message>(message));
+            return Ok(());
+        }
+        inner.oneway_busy = true;
+        _wakeup = owner.push::<Message>(message, Wake::Normal);
+        drop(owner);
+        drop(inner);
+        Ok(())
+    }
+
+    /// The owner is done with a oneway message: it gets the next.
+    pub fn next_oneway(this: &Arc<Item<Node>>) {
+        let _wakeup;
+        let mut inner = this.inner.lock();
+        match inner.oneway_todo.pop_front() {
+            Some(Work::Message(message)) => {
+                _wakeup = this.owner.lock().push::<Message>(message, Wake::Normal);
+            }
+            _ => inner.oneway_busy = false,
+        }
+        drop(inner);
+    }
+
+    /// Registers `death`. `None` if the owner is gone already.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn watch(this: &Arc<Item<Node>>, death: &Arc<Item<Death>>) -> Result<Option<slab::Key>> {
+        let mut watcher = death.clone();
+        loop {
+            let growth = {
+                let mut inner = this.inner.lock();
+                if this.is_dead() {
+                    return Ok(None);
+                }
+                match inner.watchers.insert(watcher) {
+                    Ok(key) => return Ok(Some(key)),
+                    Err(returned) => watcher = returned,
+                }
+                inner.watchers.growth()
+            };
+            if let Some(growth) = growth {
+                let room = growth.allocate()?;
+                let rest = this.inner.lock().watchers.grow(room);
+                drop(rest);
+            }
+        }
+    }
+
+    /// Ends a registration.
+    pub fn unwatch(&self, key: slab::Key) -> Option<Arc<Item<Death>>> {
+        self.inner.lock().watchers.remove(key)
+    }
+
+    /// The owner is gone. Returns the oneway messages that it will not get.
+    pub fn owner_died(this: &Arc<Item<Node>>) -> Queue<Work> {
+        let (queue, work, watchers) = {
+            let mut inner = this.inner.lock();
+            let queued = inner.counts.owner_died(&this.strong);
+            inner.detached = true;
+            this.dead.store(true, Relaxed);
+            let work = queued.then(|| this.owner.lock().unqueue_node(this));
+            let watchers = core::mem::replace(&mut inner.watchers, Slab::new());
+            (core::mem::take(&mut inner.oneway_todo), work, watchers)
+        };
+        drop(work);
+        for (_, death) in watchers.iter() {
+            Death::node_died(death);
+        }
+        queue
+    }
+}
+
+/// A hold on a node, taken on behalf of a message or buffer. Dropping it gives it back.
+pub struct Hold {
+    node: Arc<Item<Node>>,
+    strength: Strength,
+}
+
+/// A strong [`Hold`] on the node that a message is addressed to.
+pub type StrongPin = Hold;
+
+impl Hold {
+    /// The node.
+    #[inline]
+    pub fn node(&self) -> &Arc<Item<Node>> {
+        &self.node
+    }
+}
+
+impl Drop for Hold {
+    #[inline]
+    fn drop(&mut self) {
+        if self.strength == Strength::Strong && self.node.strong.try_drop() {
+            return;
+        }
+        let _wakeup;
+        let mut inner = self.node.inner.lock();
+        if self.node.is_dead() {
+            return;
+        }
+        let after = match self.strength {
+            Strength::Strong => inner.counts.drop_strong(&self.node.strong),
+            Strength::Weak => inner.counts.drop_weak(&self.node.strong),
+        };
+        _wakeup = Node::settle(&self.node, &mut inner, after);
+        drop(inner);
+    }
+}

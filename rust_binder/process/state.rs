@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One open file of a binder device.
+
+use super::{
+    refs::Refs,
+    thread::looper,
+    Context,
+    Death,
+    Delivered,
+    Node,
+    ThreadKey,
+    ThreadState,
+    Wakeup,
+    Work, //
+};
+use crate::{
+    abi::name::NodeName,
+    buffer::Space,
+    object::slab::Slab,
+    sys::{
+        queue::{
+            Item,
+            Queue,
+            Queued, //
+        },
+        sleep::{
+            Sleeper,
+            Wake, //
+        },
+        vma::current_mm, //
+    },
+};
+use kernel::{
+    cred::Credential,
+    fs::File,
+    prelude::*,
+    rbtree::RBTree,
+    sync::{
+        aref::ARef,
+        atomic::{
+            ordering::Relaxed,
+            Atomic, //
+        },
+        lock::{
+            spinlock::SpinLockBackend,
+            Guard, //
+        },
+        Arc,
+        SpinLock, //
+    },
+    task::{
+        Pid,
+        Task, //
+    }, //
+};
+
+/// How many threads of a process are found without its lock.
+const CACHED_THREADS: usize = 16;
+
+/// One open file: what user space thinks of as a process that uses binder.
+///
+/// Owned by the file, by the nodes and calls of the process, and by whoever sends to it. The nodes
+/// hold it in a circle, which [`Inner::is_dead`] and the release of the file end.
+#[pin_data]
+pub struct Process {
+    /// The world it belongs to.
+    pub context: Arc<Context>,
+    /// The leader of the thread group that opened the file.
+    pub leader: ARef<Task>,
+    /// Its thread group, numbered in the initial pid namespace.
+    pub pid: Pid,
+    /// The credentials of the file, by which security modules judge.
+    pub cred: ARef<Credential>,
+    /// The memory through which it receives.
+    pub space: Arc<Space<Delivered>>,
+    /// Threads that used the file lately, as [`CachedThread`] packs them.
+    cache: [Atomic<u64>; CACHED_THREADS],
+    /// How many of its threads' flags `need_return` and `return_error` are set: while it is zero, a
+    /// thread need not take the lock to look at its own.
+    pub attention: Atomic<i32>,
+    #[pin]
+    inner: SpinLock<Inner>,
+    #[pin]
+    refs: SpinLock<Refs>,
+}
+
+/// What [`Process::inner`] guards.
+pub struct Inner {
+    threads: Slab<ThreadState>,
+    by_pid: RBTree<Pid, ThreadKey>,
+    /// The thread that went idle last; the others follow through their links.
+    idle: Option<ThreadKey>,
+    /// Work for any thread.
+    pub todo: Queue<Work>,
+    /// Death notifications that were read and not yet confirmed.
+    pub delivered_deaths: Queue<Work>,
+    /// The nodes of this process by the number that names them.
+    pub nodes: RBTree<u64, Arc<Item<Node>>>,
+    /// How many loopers the driver may ask for.
+    pub max_threads: u32,
+    /// Loopers asked for that have not registered yet.
+    pub requested_threads: u32,
+    /// Loopers that have registered.
+    pub started_threads: u32,
+    /// The file was released.
+    pub is_dead: bool,
+    /// Messages sent to this process and not dealt with.
+    pub outstanding: u32,
+    /// The process wants to be told that it floods others with oneway messages.
+    pub spam_detection: bool,
+}
+
+/// A held [`Process::inner`].
+pub type InnerGuard<'a> = Guard<'a, Inner, SpinLockBackend>;
+
+/// A thread and where its state is, in one word.
+///
+/// 22 bits of pid, the kernel's limit, 18 bits of index, 24 bits of generation.
+struct CachedThread;
+
+impl CachedThread {
+    const PID_BITS: u32 = 22;
+    const INDEX_BITS: u32 = 18;
+    const GENERATION_BITS: u32 = 24;
+
+    /// `None` if it does not fit; such a thread is found the long way.
+    fn pack(pid: Pid, key: ThreadKey) -> Option<u64> {
+        let (pid, (index, generation)) = (pid as u32, key.to_parts());
+        (pid >> Self::PID_BITS == 0
+            && index >> Self::INDEX_BITS == 0
+            && generation >> Self::GENERATION_BITS == 0)
+            .then_some(
+                (pid as u64) << (Self::INDEX_BITS + Self::GENERATION_BITS)
+                    | (index as u64) << Self::GENERATION_BITS
+                    | generation as u64,
+            )
+    }
+
+    #[inline]
+    fn unpack(word: u64, pid: Pid) -> Option<ThreadKey> {
+        if word >> (Self::INDEX_BITS + Self::GENERATION_BITS) != pid as u32 as u64 || word == 0 {
+            return None;
+        }
+        Some(ThreadKey::from_parts(
+            (word >> Self::GENERATION_BITS) as u32 & ((1 << Self::INDEX_BITS) - 1),
+            word as u32 & ((1 << Self::GENERATION_BITS) - 1),
+        ))
+    }
+}
+
+impl Process {
+    /// Makes the state of a file that the current task opens.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`]; [`EINVAL`] for a task without user memory.
+    pub fn new(context: Arc<Context>, file: &File) -> Result<Arc<Self>> {
+        let current = kernel::current!();
+        let mm = current_mm().ok_or(EINVAL)?;
+        let space = Space::new(context.reclaimer.clone(), mm)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                context,
+                leader: current.group_leader().into(),
+                pid: current.tgid(),
+                cred: file.cred().into(),
+                space,
+                cache: [const { Atomic::new(0) }; CACHED_THREADS],
+                attention: Atomic::new(0),
+                inner <- kernel::new_spinlock!(Inner::new(), "Process::inner"),
+                refs <- kernel::new_spinlock!(Refs::new(), "Process::refs"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Locks the state.
+    #[inline]
+    pub fn lock(&self) -> InnerGuard<'_> {
+        self.inner.lock()
+    }
+
+    /// Locks the references.
+    #[inline]
+    pub(super) fn lock_refs(&self) -> Guard<'_, Refs, SpinLockBackend> {
+        self.refs.lock()
+    }
+
+    #[inline]
+    fn cache_slot(&self, pid: Pid) -> Option<&Atomic<u64>> {
+        self.cache.get(pid as usize & (CACHED_THREADS - 1))
+    }
+
+    /// Finds the state of the current task, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    #[inline]
+    pub fn current_thread(&self) -> Result<ThreadKey> {
+        let pid = kernel::current!().pid();
+        // Only the task itself, or the release of the file, ends a thread, and then clears the
+        // slot: what is found under one's own pid is not stale.
+        if let Some(slot) = self.cache_slot(pid) {
+            if let Some(key) = CachedThread::unpack(slot.load(Relaxed), pid) {
+                return Ok(key);
+            }
+        }
+        self.register_thread(pid)
+    }
+
+    #[cold]
+    fn register_thread(&self, pid: Pid) -> Result<ThreadKey> {
+        let known = self.lock().by_pid.get(&pid).copied();
+        let key = match known {
+            Some(key) => key,
+            None => self.add_thread(pid)?,
+        };
+        if let (Some(slot), Some(word)) = (self.cache_slot(pid), CachedThread::pack(pid, key)) {
+            slot.store(word, Relaxed);
+        }
+        Ok(key)
+    }
+
+    fn add_thread(&self, pid: Pid) -> Result<ThreadKey> {
+        let mut state = ThreadState::new(pid)?;
+        let node = kernel::rbtree::RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+        loop {
+            let growth = {
+                let mut inner = self.lock();
+                match inner.threads.insert(state) {
+                    Ok(key) => {
+                        inner.by_pid.insert(node.into_node(pid, key));
+                        // For `need_return`, which a new thread has.
+                        self.attention.add(1, Relaxed);
+                        return Ok(key);
+                    }
+                    Err(returned) => state = returned,
+                }
+                inner.threads.growth()
+            };
+            if let Some(growth) = growth {
+                let room = growth.allocate()?;
+                let rest = self.lock().threads.grow(room);
+                drop(rest);
+            }
+        }
+    }
+
+    /// Ends the current thread's duty to return from its next read at once.
+    #[inline]
+    pub fn returned(&self, key: ThreadKey) {
+        if self.attention.load(Relaxed) == 0 {
+            return;
+        }
+        if let Some(thread) = self.lock().thread(key).filter(|thread| thread.need_return) {
+            thread.need_return = false;
+            self.attention.add(-1, Relaxed);
+        }
+    }
+
+    /// Makes every thread return from its read, or from the next one; for `flush`.
+    pub fn interrupt(&self) {
+        let mut after = 0;
+        loop {
+            let wakeup = self.lock().interrupt_next(&mut after, &self.attention);
+            if wakeup.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// `count` messages less are outstanding.
+    pub fn settle(&self, count: usize) {
+        let mut inner = self.lock();
+        inner.outstanding = inner.outstanding.saturating_sub(count as u32);
+    }
+
+    /// Takes some node out of the tree, when the process is gone.
+    pub fn take_any_node(&self) -> Option<Arc<Item<Node>>> {
+        let mut inner = self.lock();
+        let (_, entry) = inner.nodes.cursor_front_mut()?.remove_current();
+        let (_, node) = entry.to_key_value();
+        Some(node)
+    }
+
+    /// Takes some work that was left unread, when the process is gone.
+    pub fn take_any_work(&self) -> Option<Work> {
+        let mut inner = self.lock();
+        let work = inner.todo.pop_front();
+        work.or_else(|| inner.delivered_deaths.pop_front())
+    }
+
+    /// Forgets a thread and hands out what it leaves.
+    pub fn remove_thread(&self, key: ThreadKey) -> Option<ThreadState> {
+        let (state, node) = {
+            let mut inner = self.lock();
+            inner.leave_idle(key);
+            let state = inner.threads.remove(key)?;
+            let node = inner.by_pid.remove_node(&state.pid);
+            if let Some(slot) = self.cache_slot(state.pid) {
+                if CachedThread::unpack(slot.load(Relaxed), state.pid).is_some() {
+                    slot.store(0, Relaxed);
+                }
+            }
+            (state, node)
+        };
+        drop(node);
+        let flags = i32::from(state.need_return).wrapping_add(state.return_error.into());
+        self.attention.add(flags.wrapping_neg(), Relaxed);
+        Some(state)
+    }
+}
+
+impl Inner {
+    fn new() -> Self {
+        Self {
+            threads: Slab::new(),
+            by_pid: RBTree::new(),
+            idle: None,
+            todo: Queue::new(),
+            delivered_deaths: Queue::new(),
+            nodes: RBTree::new(),
+            max_threads: 0,
+            requested_threads: 0,
+            started_threads: 0,
+            is_dead: false,
+            outstanding: 0,
+            spam_detection: false,
+        }
+    }
+
+    /// The state of a thread, if it still exists.
+    #[inline]
+    pub fn thread(&mut self, key: ThreadKey) -> Option<&mut ThreadState> {
+        self.threads.get_mut(key)
+    }
+
+    /// Some thread, as long as there is one.
+    pub fn any_thread(&self) -> Option<ThreadKey> {
+        self.by_pid.values().next().copied()
+    }
+
+    /// Wakes every thread that waits in a read, for `flush`.
+    ///
+    /// `after` is a thread's pid; the wake-up returned is of the first thread behind it that waits.
+    fn interrupt_next(&mut self, after: &mut Pid, attention: &Atomic<i32>) -> Option<Wakeup> {
+        loop {
+            let (pid, key) = {
+                let cursor = self.by_pid.cursor_lower_bound(&after.checked_add(1)?)?;
+                let (pid, key) = cursor.current();
+                (*pid, *key)
+            };
+            *after = pid;
+            let Some(thread) = self.threads.get_mut(key) else {
+                continue;
+            };
+            if !thread.need_return {
+                thread.need_return = true;
+                attention.add(1, Relaxed);
+            }
+            if thread.looper & looper::WAITING != 0 {
+                if let Some(poll) = &thread.poll {
+                    poll.notify_all();
+                }
+                return Some(Wakeup::new(thread.sleeper.take(), Wake::Normal));
+            }
+        }
+    }
+
+    /// Lists a thread that goes to sleep among those that wait for work of the process.
+    ///
+    /// The one that came last is the first to get work: its memory is still in the caches.
+    pub fn enter_idle(&mut self, key: ThreadKey, sleeper: Sleeper) {
+        let next = self.idle;
+        let Some(thread) = self.threads.get_mut(key) else {
+            return;
+        };
+        thread.sleeper = Some(sleeper);
+        thread.idle.listed = true;
+        thread.idle.prev = None;
+        thread.idle.next = next;
+        if let Some(next) = next.and_then(|next| self.threads.get_mut(next)) {
+            next.idle.prev = Some(key);
+        }
+        self.idle = Some(key);
+    }
+
+    /// Takes a thread off that list, if it is there.
+    #[inline]
+    pub fn leave_idle(&mut self, key: ThreadKey) {
+        let Some(thread) = self.threads.get_mut(key) else {
+            return;
+        };
+        if !thread.idle.listed {
+            return;
+        }
+        let links = core::mem::take(&mut thread.idle);
+        match links.prev.and_then(|prev| self.threads.get_mut(prev)) {
+            Some(prev) => prev.idle.next = links.next,
+            None => self.idle = links.next,
+        }
+        if let Some(next) = links.next.and_then(|next| self.threads.get_mut(next)) {
+            next.idle.prev = links.prev;
+        }
+    }
+
+    /// Tells whether some thread waits for work of the process.
+    #[inline]
+    pub fn has_idle(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    /// Picks the thread that went idle last. It must be woken.
+    #[inline]
+    pub fn take_idle(&mut self) -> Option<&mut ThreadState> {
+        let key = self.idle?;
+        self.leave_idle(key);
+        self.threads.get_mut(key)
+    }
+
+    /// Wakes somebody for work of the process: an idle thread, or else all that poll and are free.
+    pub fn wake_any(&mut self, how: Wake) -> Wakeup {
+        if let Some(thread) = self.take_idle() {
+            return Wakeup::new(thread.sleeper.take(), how);
+        }
+        for key in self.by_pid.values() {
+            let Some(thread) = self.threads.get(*key) else {
+                continue;
+            };
+            if let Some(poll) = thread.poll.as_ref().filter(|_| thread.is_available()) {
+                if how == Wake::Sync {
+                    poll.notify_sync();
+                } else {
+                    poll.notify_all();
+                }
+            }
+        }
+        Wakeup::none()
+    }
+
+    /// Queues `item` for any thread and wakes one.
+    pub fn push<T: Queued<Work = Work>>(&mut self, item: T::Handle, how: Wake) -> Wakeup {
+        // An item in a queue will be read from there.
+        drop(self.todo.push_back::<T>(item));
+        self.wake_any(how)
+    }
+
+    /// Takes `node`'s work out of whichever queue of the process holds it.
+    pub fn unqueue_node(&mut self, node: &Item<Node>) -> Option<Arc<Item<Node>>> {
+        if let Some(found) = self.todo.remove(node) {
+            return Some(found);
+        }
+        for key in self.by_pid.values() {
+            let found = self
+                .threads
+                .get_mut(*key)
+                .and_then(|thread| thread.todo.remove(node));
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Takes `death` out of whichever queue of the process holds it.
+    pub fn unqueue_death(&mut self, death: &Item<Death>) -> Option<Arc<Item<Death>>> {
+        if let Some(found) = self.todo.remove(death) {
+            return Some(found);
+        }
+        if let Some(found) = self.delivered_deaths.remove(death) {
+            return Some(found);
+        }
+        for key in self.by_pid.values() {
+            let found = self
+                .threads
+                .get_mut(*key)
+                .and_then(|thread| thread.todo.remove(death));
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// Queues the work of one of the process's own nodes for `thread`, to be read before whatever
+    /// is queued for it later.
+    pub fn push_node_to(&mut self, key: ThreadKey, node: Arc<Item<Node>>) {
+        if let Some(thread) = self.threads.get_mut(key) {
+            thread.todo.push::<Node>(node);
+        }
+    }
+
+    /// The first node with a name behind `ptr`.
+    pub fn node_after(&self, ptr: u64) -> Option<Arc<Item<Node>>> {
+        let cursor = self.nodes.cursor_lower_bound(&ptr.checked_add(1)?)?;
+        Some(cursor.current().1.clone())
+    }
+
+    /// Finds a node by name.
+    pub fn node(&self, name: NodeName) -> Option<Arc<Item<Node>>> {
+        self.nodes.get(&name.ptr).cloned()
+    }
+}

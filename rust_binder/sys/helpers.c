@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can only be had from C: macros and inline functions that neither the
+ * kernel crate nor its helpers offer, and the module parameters.
+ */
+
+#include <linux/moduleparam.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+
+#include "helpers.h"
+
+/* Same name and meaning as the parameter of the C driver. */
+static char *devices = "binder,hwbinder,vndbinder";
+module_param(devices, charp, 0444);
+MODULE_PARM_DESC(devices, "Comma-separated names of the devices to create under /dev");
+
+const char *rust_binder_param_devices(void)
+{
+	return devices;
+}
+
+void rust_binder_prepare_to_sleep(void)
+{
+	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+}
+
+void rust_binder_finish_sleep(void)
+{
+	__set_current_state(TASK_RUNNING);
+}
+
+/*
+ * Wakes one task. The scheduler's hint that the waker is about to sleep can be
+ * given only through a wait queue, so there is one for the length of the call.
+ */
+void rust_binder_wake(struct task_struct *task, bool sync)
+{
+	DECLARE_WAIT_QUEUE_HEAD_ONSTACK(queue);
+	struct wait_queue_entry entry;
+
+	init_waitqueue_entry(&entry, task);
+	if (!sync) {
+		default_wake_function(&entry, TASK_INTERRUPTIBLE, 0, NULL);
+		return;
+	}
+	__add_wait_queue(&queue, &entry);
+	__wake_up_sync(&queue, TASK_INTERRUPTIBLE);
+}
+
+bool rust_binder_user_error_ratelimit(void)
+{
+	static DEFINE_RATELIMIT_STATE(state, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&state);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Declared once more, for Rust, in the files of this folder that call them. */
+
+#ifndef _RUST_BINDER_HELPERS_H
+#define _RUST_BINDER_HELPERS_H
+
+#include <linux/types.h>
+
+struct task_struct;
+
+const char *rust_binder_param_devices(void);
+void rust_binder_prepare_to_sleep(void);
+void rust_binder_finish_sleep(void);
+void rust_binder_wake(struct task_struct *task, bool sync);
+bool rust_binder_user_error_ratelimit(void);
+
+#endif /* _RUST_BINDER_HELPERS_H */

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What threads do with one another: the commands they write and the returns they read.
+//!
+//! | file         | what                                                              |
+//! |--------------|-------------------------------------------------------------------|
+//! | [`write`]    | the loop over a thread's commands                                 |
+//! | [`send`]     | calls and oneway messages, from the check to the queue            |
+//! | [`reply`]    | replies, and the failure of a call                                |
+//! | [`build`]    | the receiver's buffer: data, offsets, security context            |
+//! | [`translate`]| one object on its way from one process to another                 |
+//! | [`read`]     | waiting, and the loop over what a thread has to read              |
+//! | [`deliver`]  | a message becomes a return and a buffer                           |
+//! | [`release`]  | the end of a buffer, a thread, a process                          |
+//!
+//! This room has no data of its own. It locks what the `process` room holds, in the order that
+//! is written there, and knows nothing of files and devices.
+
+mod build;
+mod deliver;
+mod failure;
+mod read;
+mod release;
+mod reply;
+mod send;
+mod translate;
+mod write;
+
+pub use self::{
+    failure::Failure,
+    release::{
+        release_process,
+        release_thread, //
+    },
+};
+
+use crate::process::{
+    Process,
+    ThreadKey, //
+};
+use kernel::sync::ArcBorrow;
+
+/// The thread that runs, in the process whose file it uses.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// The process.
+    pub process: ArcBorrow<'a, Process>,
+    /// The thread.
+    pub thread: ThreadKey,
+}

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting, and the loop over what a thread has to read.
+//!
+//! Returns are collected in a buffer on the stack and copied out once, which for nearly every read
+//! is all there is. While the process's lock is held, returns of the driver's own go straight into
+//! that buffer; the lock is dropped for what needs another lock or may sleep.
+
+use super::{
+    deliver::Prepared,
+    Session, //
+};
+use crate::{
+    abi::{
+        ioctl::Span,
+        returns::{
+            self,
+            ReturnBuffer, //
+        },
+    },
+    object::death::Delivery,
+    observe::user_error,
+    process::{
+        looper,
+        Death,
+        Frame,
+        Inner,
+        InnerGuard,
+        Kind,
+        Message,
+        Node,
+        Origin,
+        Wakeup,
+        Work, //
+    },
+    sys::{
+        queue::Item,
+        sleep::{
+            signal_pending,
+            Doze,
+            Sleeper,
+            Wake, //
+        },
+        user, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::ordering::Relaxed,
+        Arc, //
+    }, //
+};
+
+/// Room for the first word, a completion and a transaction with security context.
+const COLLECT: usize = 128;
+
+type Returns = ReturnBuffer<COLLECT>;
+
+/// Why the loop over the queues stops.
+enum Pause {
+    /// There is nothing in them.
+    Empty,
+    /// The user's buffer takes no more.
+    Full,
+    /// The buffer on the stack takes no more.
+    Flush,
+    /// The work of a node, whose lock comes before the process's.
+    Node(Arc<Item<Node>>),
+    /// A message, which ends the read.
+    Message(KBox<Item<Message>>),
+    /// A notification that ends the read.
+    Notified,
+}
+
+impl Session<'_> {
+    /// Fills `span` with what the thread has to read, and waits for something if need be.
+    ///
+    /// Follows `binder_thread_read()`.
+    ///
+    /// # Errors
+    ///
+    /// [`EAGAIN`] if `nonblock` and there is nothing, [`EINTR`] on a signal, [`EFAULT`], [`ENOMEM`].
+    pub fn read(&self, span: &mut Span, nonblock: bool) -> Result {
+        let mut out = Returns::new(*span);
+        if span.consumed() == 0 {
+            // A buffer too small for it gets nothing.
+            let _ = out.word(returns::NOOP);
+        }
+        loop {
+            let (mut guard, for_process) = self.wait(nonblock)?;
+            loop {
+                match self.collect(&mut guard, for_process, &mut out)? {
+                    Pause::Empty if self.has_nothing(&mut guard, &out) => break,
+                    Pause::Empty | Pause::Full | Pause::Notified => {
+                        return self.leave(guard, &mut out, span);
+                    }
+                    Pause::Message(mut message) => {
+                        let spawn = self.let_go(guard);
+                        match self.install_files(&mut message) {
+                            Prepared::Ready => {
+                                return self.finish_with(message, spawn, &mut out, span);
+                            }
+                            Prepared::Skip => self.recycle(message),
+                            Prepared::ReplyFailed => {
+                                self.recycle(message);
+                                // There is room: the reply would have fitted.
+                                let _ = out.word(returns::FAILED_REPLY);
+                                return finish(spawn, &mut out, span);
+                            }
+                        }
+                    }
+                    Pause::Node(node) => {
+                        drop(guard);
+                        encode_node(&node, &mut out);
+                    }
+                    Pause::Flush => {
+                        drop(guard);
+                        flush(&mut out)?;
+                    }
+                }
+                guard = self.process.lock();
+            }
+        }
+    }
+
+    /// Tells whether the read has brought nothing yet and is to wait again.
+    fn has_nothing(&self, inner: &mut Inner, out: &Returns) -> bool {
+        out.filled() == size_of::<u32>()
+            && inner
+                .thread(self.thread)
+                .is_some_and(|thread| !thread.need_return)
+    }
+
+    /// Waits until there is something to read; returns with the process locked.
+    ///
+    /// The flag says whether the thread may take work that was sent to the process.
+    fn wait(&self, nonblock: bool) -> Result<(InnerGuard<'_>, bool)> {
+        let mut inner = self.lock_with_stack_room()?;
+        let thread = inner.thread(self.thread).ok_or(ESRCH)?;
+        let for_process = thread.is_available();
+        if for_process && !thread.is_looper() {
+            drop(inner);
+            user_error!(
+                self.process,
+                "a thread waits for work without BC_REGISTER_LOOPER or BC_ENTER_LOOPER\n"
+            );
+            inner = self.process.lock();
+        }
+        if nonblock && !self.has_work(&mut inner, for_process) {
+            return Err(EAGAIN);
+        }
+        let mut interrupted = false;
+        while !interrupted && !self.has_work(&mut inner, for_process) {
+            {
+                let mut doze = Doze::new();
+                let sleeper = Sleeper::current();
+                if for_process {
+                    inner.enter_idle(self.thread, sleeper);
+                } else if let Some(thread) = inner.thread(self.thread) {
+                    thread.sleeper = Some(sleeper);
+                }
+                self.set_waiting(&mut inner, true);
+                drop(inner);
+                doze.sleep();
+            }
+            inner = self.process.lock();
+            inner.leave_idle(self.thread);
+            self.set_waiting(&mut inner, false);
+            interrupted = signal_pending();
+        }
+        if interrupted {
+            return Err(EINTR);
+        }
+        Ok((inner, for_process))
+    }
+
+    /// Locks the process, with room on the thread's stack for a call that it may be given.
+    #[inline]
+    fn lock_with_stack_room(&self) -> Result<InnerGuard<'_>> {
+        let mut enlarged = KVec::new();
+        loop {
+            let mut inner = self.process.lock();
+            let thread = inner.thread(self.thread).ok_or(ESRCH)?;
+            if thread.make_stack_room(&mut enlarged) {
+                return Ok(inner);
+            }
+            let depth = thread.stack.len().saturating_mul(2).max(1);
+            drop(inner);
+            enlarged = KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?;
+        }
+    }
+
+    /// Tells whether the thread has a reason to leave its read.
+    #[inline]
+    fn has_work(&self, inner: &mut Inner, for_process: bool) -> bool {
+        let process = for_process && !inner.todo.is_empty();
+        inner
+            .thread(self.thread)
+            .is_none_or(|thread| thread.process_todo || thread.need_return || process)
+    }
+
+    /// Notes whether the thread sleeps. A sleeper that nobody took is of no use afterwards.
+    fn set_waiting(&self, inner: &mut Inner, waiting: bool) {
+        if let Some(thread) = inner.thread(self.thread) {
+            if waiting {
+                thread.looper |= looper::WAITING;
+            } else {
+                thread.looper &= !looper::WAITING;
+                thread.sleeper = None;
+            }
+        }
+    }
+
+    /// Moves returns of the driver's own from the queues to `out`, up to what can't be done here.
+    fn collect(&self, inner: &mut Inner, for_process: bool, out: &mut Returns) -> Result<Pause> {
+        loop {
+            let thread = inner.thread(self.thread).ok_or(ESRCH)?;
+            let own = !thread.todo.is_empty();
+            if !own && (!for_process || inner.todo.is_empty()) {
+                return Ok(Pause::Empty);
+            }
+            if !out.has_room() {
+                return Ok(Pause::Full);
+            }
+            if out.must_flush() {
+                return Ok(Pause::Flush);
+            }
+            let thread = inner.thread(self.thread).ok_or(ESRCH)?;
+            let work = if own {
+                let work = thread.todo.pop();
+                if thread.todo.is_empty() {
+                    thread.process_todo = false;
+                }
+                work
+            } else {
+                thread.process_todo = false;
+                inner.todo.pop_front()
+            };
+            match work {
+                Some(Work::Code(code, slot)) => {
+                    let _ = out.word(code.number);
+                    if code.origin == Origin::ReturnError {
+                        self.process.attention.add(-1, Relaxed);
+                    }
+                    if let Some(thread) = inner.thread(self.thread) {
+                        thread.code_read(code, slot);
+                    }
+                }
+                Some(Work::Message(message)) => {
+                    self.take_message(inner, &message);
+                    return Ok(Pause::Message(message));
+                }
+                Some(Work::Node(node)) => return Ok(Pause::Node(node)),
+                Some(Work::Death(death)) => match death.deliver() {
+                    Some(Delivery::DeadBinder) => {
+                        let _ = out.cookie(returns::DEAD_BINDER, death.cookie);
+                        drop(inner.delivered_deaths.push_back::<Death>(death));
+                        return Ok(Pause::Notified);
+                    }
+                    Some(Delivery::ClearDone) => {
+                        let _ = out.cookie(returns::CLEAR_DEATH_NOTIFICATION_DONE, death.cookie);
+                    }
+                    None => {}
+                },
+                None => return Ok(Pause::Empty),
+            }
+        }
+    }
+
+    /// Notes that the thread takes a message: it serves the call, or the message is dealt with.
+    fn take_message(&self, inner: &mut Inner, message: &Message) {
+        match &message.kind {
+            Kind::Call(call) => {
+                if let Some(thread) = inner.thread(self.thread) {
+                    // There is room: `lock_with_stack_room` made it.
+                    let _ = thread
+                        .stack
+                        .push_within_capacity(Frame::Incoming(call.clone()));
+                }
+            }
+            Kind::Oneway | Kind::Reply => inner.outstanding = inner.outstanding.saturating_sub(1),
+        }
+    }
+
+    /// Tells whether the thread is to be asked to start another looper, and if so counts it.
+    fn wants_looper(&self, inner: &mut Inner) -> bool {
+        if inner.requested_threads != 0
+            || inner.has_idle()
+            || inner.started_threads >= inner.max_threads
+        {
+            return false;
+        }
+        let wanted = inner
+            .thread(self.thread)
+            .is_some_and(|thread| thread.is_looper());
+        if wanted {
+            inner.requested_threads = inner.requested_threads.saturating_add(1);
+        }
+        wanted
+    }
+
+    /// Unlocks the process at the end of a read; work that is left for it is for another thread.
+    ///
+    /// Returns whether the thread is to be asked to start another looper.
+    fn let_go(&self, mut inner: InnerGuard<'_>) -> bool {
+        let spawn = self.wants_looper(&mut inner);
+        let wakeup = match inner.todo.is_empty() {
+            true => Wakeup::none(),
+            false => inner.wake_any(Wake::Normal),
+        };
+        drop(inner);
+        drop(wakeup);
+        spawn
+    }
+
+    /// Ends a read without a message.
+    fn leave(&self, inner: InnerGuard<'_>, out: &mut Returns, span: &mut Span) -> Result {
+        let spawn = self.let_go(inner);
+        finish(spawn, out, span)
+    }
+
+    /// Ends a read with a message.
+    fn finish_with(
+        &self,
+        mut message: KBox<Item<Message>>,
+        spawn: bool,
+        out: &mut Returns,
+        span: &mut Span,
+    ) -> Result {
+        let finished = match self.encode(&message, out) {
+            Ok(()) => finish(spawn, out, span),
+            Err(_) => Err(EFAULT),
+        };
+        match finished {
+            Ok(()) => self.hand_over(&mut message),
+            Err(_) => drop(self.give_up(&mut message)),
+        }
+        self.recycle(message);
+        finished
+    }
+
+    /// Keeps the memory of a message for the thread's next.
+    fn recycle(&self, message: KBox<Item<Message>>) {
+        let slot = KBox::drop_contents(message);
+        let unused = match self.process.lock().thread(self.thread) {
+            Some(thread) => thread.spare_message.replace(slot),
+            None => Some(slot),
+        };
+        drop(unused);
+    }
+}
+
+/// Copies out what was collected and says how far the read came.
+fn finish(spawn: bool, out: &mut Returns, span: &mut Span) -> Result {
+    if spawn && !out.overwrite_first(returns::SPAWN_LOOPER) {
+        user::write_bytes(span.base() as u64, &returns::SPAWN_LOOPER.to_ne_bytes())?;
+    }
+    flush(out)?;
+    *span = out.span();
+    Ok(())
+}
+
+/// Copies out what was collected.
+fn flush(out: &mut Returns) -> Result {
+    if !out.is_empty() {
+        user::write_bytes(out.position() as u64, out.as_bytes())?;
+        out.flushed();
+    }
+    Ok(())
+}
+
+/// Appends what the owner of a node is to be told, at most two returns.
+fn encode_node(node: &Arc<Item<Node>>, out: &mut Returns) {
+    let commands = Node::read_commands(node);
+    let wanted = [
+        (commands.increfs, returns::INCREFS),
+        (commands.acquire, returns::ACQUIRE),
+        (commands.release, returns::RELEASE),
+        (commands.decrefs, returns::DECREFS),
+    ];
+    for (wanted, number) in wanted {
+        if wanted {
+            // There is room for 76 bytes, and a node never has more than two to tell.
+            let _ = out.node(number, node.name);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of a buffer, a thread, a process.
+
+use super::{
+    reply::{
+        abandon,
+        fail_call, //
+    },
+    Session, //
+};
+use crate::{
+    abi::returns,
+    buffer::TakeError,
+    observe::user_error,
+    process::{
+        Frame,
+        Node,
+        Process,
+        ThreadKey,
+        Work, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+impl Session<'_> {
+    /// `BC_FREE_BUFFER`. Follows `binder_free_buf()`.
+    pub(super) fn free_buffer(&self, address: u64) {
+        match self.process.space.take(address) {
+            Ok(mut taken) => {
+                let oneway = taken.entry().oneway;
+                let delivered = taken.take_payload();
+                if let (true, Some(target)) = (
+                    oneway,
+                    delivered.as_ref().and_then(|held| held.target.as_ref()),
+                ) {
+                    Node::next_oneway(target.node());
+                }
+                // What the buffer kept alive goes before its space does.
+                drop(delivered);
+                drop(taken);
+            }
+            Err(TakeError::NoMatch) => {
+                user_error!(self.process, "BC_FREE_BUFFER of what is no buffer\n");
+            }
+            Err(TakeError::NotDelivered) => {
+                user_error!(
+                    self.process,
+                    "BC_FREE_BUFFER of a buffer not received, or twice\n"
+                );
+            }
+        }
+    }
+}
+
+/// Ends a thread. Follows `binder_thread_release()`.
+///
+/// The call that it serves fails. Calls that it made go on, and their replies find nobody.
+pub fn release_thread(process: &Process, key: ThreadKey) {
+    let Some(mut thread) = process.remove_thread(key) else {
+        return;
+    };
+    let served = thread
+        .stack
+        .iter()
+        .filter(|frame| matches!(frame, Frame::Incoming(_)))
+        .count();
+    process.settle(served);
+    if let Some(Frame::Incoming(call)) = thread.stack.last() {
+        fail_call(call, returns::DEAD_REPLY, None);
+    }
+    while let Some(work) = thread.todo.pop() {
+        give_up(process, work);
+    }
+}
+
+/// Drops work that nobody is left to read.
+fn give_up(process: &Process, work: Work) {
+    match work {
+        Work::Message(message) => {
+            process.settle(1);
+            abandon(message, returns::DEAD_REPLY);
+        }
+        Work::Node(node) => Node::forget_work(&node),
+        Work::Code(..) | Work::Death(_) => {}
+    }
+}
+
+/// Ends a process: its file is released. Follows `binder_deferred_release()`.
+pub fn release_process(process: Arc<Process>) {
+    let manager = {
+        let mut manager = process.context.manager();
+        manager
+            .node
+            .take_if(|node| Arc::ptr_eq(&node.owner, &process))
+    };
+    drop(manager);
+
+    process.lock().is_dead = true;
+    loop {
+        let thread = process.lock().any_thread();
+        match thread {
+            Some(key) => release_thread(&process, key),
+            None => break,
+        }
+    }
+    while let Some(node) = process.take_any_node() {
+        let mut unsent = Node::owner_died(&node);
+        while let Some(work) = unsent.pop_front() {
+            give_up(&process, work);
+        }
+    }
+    while process.drop_any_reference() {}
+    while let Some(work) = process.take_any_work() {
+        give_up(&process, work);
+    }
+    process.space.release();
+    while let Some(mut taken) = process.space.take_any() {
+        drop(taken.take_payload());
+        drop(taken);
+    }
+}

@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shim for the memory of the pure rooms.
+//! Shim for the allocations of the pure rooms.
 //!
-//! Pure code (range allocator, page words) names only what is in this module, so the same files
+//! Pure code (range allocator, handle table, state machines) names only what is in this module, so the same files
 //! compile on a host, where the test crate supplies a module with the same names over `std`.
 //! Everything allocated here is charged to the memory cgroup of the current task, because whoever
 //! makes a table grow pays for it.
 
-use kernel::{
-    alloc::flags::GFP_KERNEL_ACCOUNT,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Relaxed,
-        Release, //
-    }, //
-};
-
-/// The size of a page is two to the power of this.
-pub(crate) const PAGE_SHIFT: usize = kernel::page::PAGE_SHIFT;
+use kernel::alloc::flags::GFP_KERNEL_ACCOUNT;
 
 /// A growable array. It never grows by itself: storage is made by [`with_capacity`] or [`filled`].
 pub(crate) type Vec<T> = kernel::alloc::KVVec<T>;
@@ -63,51 +52,4 @@ pub(crate) fn push<T>(vec: &mut Vec<T>, value: T) -> Result<(), T> {
 /// Moves `value` to the heap. May sleep.
 pub(crate) fn boxed<T>(value: T) -> Result<Box<T>, NoMemory> {
     Ok(Box::new(value, GFP_KERNEL_ACCOUNT)?)
-}
-
-/// A word of memory that several threads change.
-pub(crate) struct Word(Atomic<usize>);
-
-impl Word {
-    /// A word with this value.
-    pub(crate) const fn new(value: usize) -> Self {
-        Self(Atomic::new(value))
-    }
-
-    /// Reads the word.
-    #[inline]
-    pub(crate) fn load(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    /// Reads the word. What its last publisher did is visible.
-    #[inline]
-    pub(crate) fn load_acquire(&self) -> usize {
-        self.0.load(Acquire)
-    }
-
-    /// Adds to the word and returns what it was. What its last publisher did is visible.
-    #[inline]
-    pub(crate) fn add_acquire(&self, value: usize) -> usize {
-        self.0.fetch_add(value, Acquire)
-    }
-
-    /// Adds to the word. What was done before is published.
-    #[inline]
-    pub(crate) fn add_release(&self, value: usize) {
-        self.0.fetch_add(value, Release);
-    }
-
-    /// Subtracts from the word. What was done before is published.
-    #[inline]
-    pub(crate) fn sub_release(&self, value: usize) {
-        self.0.fetch_sub(value, Release);
-    }
-
-    /// Replaces `old` by `new`; tells what is there otherwise. On success, what its publishers
-    /// did is visible.
-    #[inline]
-    pub(crate) fn replace_acquire(&self, old: usize, new: usize) -> Result<(), usize> {
-        self.0.cmpxchg(old, new, Acquire).map(|_| ())
-    }
 }

@@ -37,3 +37,4 @@ pub(crate) use self::{
         Stats, //
     },
 };
+pub(crate) use crate::sys::pages::PageReclaimer;

@@ -33,8 +33,8 @@ use crate::{
         PageCounts,
         PageReclaimer,
         Pages,
-        Pinned,
         PinError, //
+        Pinned,
     }, //
 };
 use kernel::{
@@ -363,10 +363,7 @@ impl<T> Allocation<T> {
     /// Writes to position `at` of a section.
     #[inline]
     pub(crate) fn write(&self, section: Section, at: usize, bytes: &[u8]) -> Result {
-        let at = self
-            .layout
-            .locate(section, at, bytes.len())
-            .ok_or(EINVAL)?;
+        let at = self.layout.locate(section, at, bytes.len()).ok_or(EINVAL)?;
         let held = self.held.as_ref().ok_or(EINVAL)?;
         self.space.pages.write(&held.pin, at, bytes)
     }

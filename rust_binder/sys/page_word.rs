@@ -27,20 +27,26 @@
 //!
 //! This is a pure module: it runs in the kernel, on a host and under a model checker.
 
-use crate::mem::{
-    Word,
-    PAGE_SHIFT, //
-};
 use core::num::NonZeroUsize;
 
-/// Set when a user enters, cleared when the shrinker looks.
-const USED: usize = 1 << (PAGE_SHIFT - 1);
-
-/// The number of users.
-const USERS: usize = USED - 1;
-
-/// The address.
-const ADDRESS: usize = !(USED | USERS);
+/// A word of memory that several threads change.
+pub(crate) trait Word {
+    /// A word of zero.
+    fn zero() -> Self;
+    /// Reads it.
+    fn load(&self) -> usize;
+    /// Reads it. What its publishers did is visible.
+    fn load_acquire(&self) -> usize;
+    /// Adds to it and returns what it was. What its publishers did is visible.
+    fn add_acquire(&self, value: usize) -> usize;
+    /// Adds to it. What was done before is published.
+    fn add_release(&self, value: usize);
+    /// Subtracts from it. What was done before is published.
+    fn sub_release(&self, value: usize);
+    /// Replaces `old` by `new`; tells what is there otherwise. On success, what its publishers did
+    /// is visible.
+    fn replace_acquire(&self, old: usize, new: usize) -> Result<(), usize>;
+}
 
 /// What the shrinker finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +61,20 @@ pub(crate) enum Age {
     Old,
 }
 
-/// The state of a page.
-pub(crate) struct PageWord(Word);
+/// The state of a page of `1 << SHIFT` bytes.
+pub(crate) struct PageWord<W, const SHIFT: usize>(W);
 
-impl PageWord {
+impl<W: Word, const SHIFT: usize> PageWord<W, SHIFT> {
+    /// Set when a user enters, cleared when the shrinker looks.
+    const USED: usize = 1 << (SHIFT - 1);
+    /// The number of users.
+    const USERS: usize = Self::USED - 1;
+    /// The address.
+    const ADDRESS: usize = !(Self::USED | Self::USERS);
+
     /// No page, no users.
-    pub(crate) const fn new() -> Self {
-        Self(Word::new(0))
+    pub(crate) fn new() -> Self {
+        Self(W::zero())
     }
 
     /// Becomes a user of the page, and tells whether there is one. If not, the user has to install
@@ -70,10 +83,10 @@ impl PageWord {
     pub(crate) fn enter(&self) -> bool {
         // Acquire: the page was prepared before it was installed.
         let word = self.0.add_acquire(1);
-        if word & USED == 0 {
+        if word & Self::USED == 0 {
             self.mark();
         }
-        word & ADDRESS != 0
+        word & Self::ADDRESS != 0
     }
 
     /// Sets the mark. If that fails all the time, others are busy with the page, and it is marked
@@ -81,7 +94,7 @@ impl PageWord {
     #[cold]
     fn mark(&self) {
         let word = self.0.load();
-        let _ = self.0.replace_acquire(word, word | USED);
+        let _ = self.0.replace_acquire(word, word | Self::USED);
     }
 
     /// Stops being a user.
@@ -95,7 +108,7 @@ impl PageWord {
     #[inline]
     pub(crate) fn address(&self) -> Option<NonZeroUsize> {
         // Acquire: see `enter`, for a user who came before the page.
-        NonZeroUsize::new(self.0.load_acquire() & ADDRESS)
+        NonZeroUsize::new(self.0.load_acquire() & Self::ADDRESS)
     }
 
     /// Puts a page in, which must be absent. The caller has the lock.
@@ -103,7 +116,7 @@ impl PageWord {
     /// Returns whether that was done: not so if `address` is not the address of a page, or if
     /// there is a page already.
     pub(crate) fn install(&self, address: usize) -> bool {
-        if address & !ADDRESS != 0 || self.address().is_some() {
+        if address & !Self::ADDRESS != 0 || self.address().is_some() {
             return false;
         }
         // Only installers add to this part of the word, and they have the lock. Release: see
@@ -115,16 +128,16 @@ impl PageWord {
     /// Looks at the page, and takes its mark away if nobody uses it.
     pub(crate) fn age(&self) -> Age {
         let word = self.0.load();
-        if word & ADDRESS == 0 {
+        if word & Self::ADDRESS == 0 {
             return Age::Absent;
         }
-        if word & USERS != 0 {
+        if word & Self::USERS != 0 {
             return Age::InUse;
         }
-        if word & USED == 0 {
+        if word & Self::USED == 0 {
             return Age::Old;
         }
-        match self.0.replace_acquire(word, word & !USED) {
+        match self.0.replace_acquire(word, word & !Self::USED) {
             Ok(()) => Age::Young,
             // Somebody has just come.
             Err(_) => Age::InUse,
@@ -134,9 +147,9 @@ impl PageWord {
     /// Looks at the page without changing anything. There is no telling old pages from young ones.
     pub(crate) fn peek(&self) -> Age {
         let word = self.0.load();
-        if word & ADDRESS == 0 {
+        if word & Self::ADDRESS == 0 {
             Age::Absent
-        } else if word & USERS != 0 {
+        } else if word & Self::USERS != 0 {
             Age::InUse
         } else {
             Age::Old
@@ -147,10 +160,10 @@ impl PageWord {
     /// last look. The caller has the lock and owns the page from then on.
     pub(crate) fn claim(&self, young: bool) -> Option<NonZeroUsize> {
         let word = self.0.load();
-        if word & USERS != 0 || (word & USED != 0 && !young) {
+        if word & Self::USERS != 0 || (word & Self::USED != 0 && !young) {
             return None;
         }
-        let address = NonZeroUsize::new(word & ADDRESS)?;
+        let address = NonZeroUsize::new(word & Self::ADDRESS)?;
         // Acquire: see `leave`. A user who comes in between makes this fail; one who comes later
         // finds no page.
         self.0.replace_acquire(word, 0).ok()?;

@@ -18,11 +18,14 @@
 //! `vm_insert_page()` may allocate page tables. It is taken after the lock of the vma. The shrinker
 //! tries both, in the opposite order: it may run in an allocation under the mutex.
 
+mod page;
+
+use self::page::{
+    OwnedPage,
+    PageWord, //
+};
 use super::{
-    page_word::{
-        Age,
-        PageWord, //
-    },
+    page_word::Age,
     shrinker::{
         Entry,
         Listed,
@@ -68,16 +71,6 @@ use kernel::{
     }, //
 };
 
-// The structures are opaque here, but some of their fields are empty structures of C.
-#[allow(improper_ctypes)]
-extern "C" {
-    fn rust_binder_insert_page(
-        vma: *mut bindings::vm_area_struct,
-        addr: c_ulong,
-        page: *mut c_void,
-    ) -> c_int;
-}
-
 /// The shrinker for the pages of all spaces.
 pub(crate) type PageReclaimer = Reclaimer<Pages>;
 
@@ -99,33 +92,6 @@ pub(crate) struct PageCounts {
     pub(crate) idle: usize,
     /// Pages that are not there.
     pub(crate) free: usize,
-}
-
-/// A page of zeroes that belongs to us.
-///
-/// # Invariants
-///
-/// The address is that of an allocated page, which nobody else frees.
-struct OwnedPage(NonZeroUsize);
-
-impl OwnedPage {
-    /// Allocates a page, charged to the memory cgroup of the current task.
-    fn new() -> Result<Self, PinError> {
-        // SAFETY: May be called wherever one may sleep.
-        let addr = unsafe { bindings::get_zeroed_page_noprof(bindings::GFP_KERNEL_ACCOUNT) };
-        // INVARIANT: It was just allocated.
-        Ok(Self(
-            NonZeroUsize::new(addr).ok_or(PinError::NoMemory)?,
-        ))
-    }
-}
-
-impl Drop for OwnedPage {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants the page is ours. Page tables that still map it have
-        // references of their own.
-        unsafe { bindings::free_pages(self.0.get(), 0) };
-    }
 }
 
 /// A part of a space whose pages stay. To be given back with [`Pages::unpin`]; one that is lost
@@ -176,7 +142,7 @@ pub(crate) struct Prepared {
 ///
 /// # Invariants
 ///
-/// - Each address in `area.words` is that of an [`OwnedPage`], which the word stands for.
+/// - Each address in `area.words` is that of an [`OwnedPage`] which the word owns.
 /// - `entries[i]` is there exactly if `area.words[i]` has an address, as long as the mutex is not
 ///   held.
 #[pin_data]
@@ -312,12 +278,13 @@ impl Pages {
         words: &[PageWord],
     ) -> Result<(), PinError> {
         let mm = this.mapping.users().ok_or(PinError::NotMapped)?;
-        for (offset, word) in words.iter().enumerate() {
+        let mut index = first;
+        for word in words {
             if word.address().is_none() {
-                let index = first.wrapping_add(offset);
                 let addr = base.wrapping_add(index << PAGE_SHIFT);
                 Self::install(this, &mm, addr, index, word)?;
             }
+            index = index.wrapping_add(1);
         }
         Ok(())
     }
@@ -341,15 +308,14 @@ impl Pages {
                     // Somebody else was faster: while there is a page, it is also in the table.
                     return Ok(());
                 }
-                insert(vma, addr, &page)?;
-                if word.install(page.0.get()) {
-                    // INVARIANT: The word stands for the page now, and the entry is there.
-                    core::mem::forget(page);
+                page.insert(vma, addr)?;
+                // INVARIANT: The word has the page now, and the entry is there.
+                if page.put_into(word).is_ok() {
                     *slot = Some(entry.list());
-                    let high = index.wrapping_add(1);
-                    if this.high.load(Relaxed) < high {
-                        this.high.store(high, Relaxed);
-                    }
+                }
+                let high = index.wrapping_add(1);
+                if this.high.load(Relaxed) < high {
+                    this.high.store(high, Relaxed);
                 }
                 Ok(())
             })
@@ -360,7 +326,13 @@ impl Pages {
     /// pinned part lie in, one after the other, until it returns `false`. Returns whether all were
     /// visited.
     #[inline]
-    fn pieces(&self, pin: &Pinned, at: u32, len: usize, mut f: impl FnMut(*mut u8, usize) -> bool) -> bool {
+    fn pieces(
+        &self,
+        pin: &Pinned,
+        at: u32,
+        len: usize,
+        mut f: impl FnMut(*mut u8, usize) -> bool,
+    ) -> bool {
         let room = (pin.len as usize).checked_sub(at as usize);
         if room.is_none_or(|room| len > room) {
             return false;
@@ -444,11 +416,11 @@ impl Pages {
         };
         let mut entries = self.entries.lock();
         for (word, slot) in area.words.iter().zip(entries.iter_mut()) {
-            let Some(addr) = word.claim(true) else {
+            let Some(page) = OwnedPage::take_from(word, true) else {
                 continue;
             };
-            // INVARIANT: The word does not stand for the page any more, and the entry goes.
-            drop(OwnedPage(addr));
+            // INVARIANT: The word has no page any more, and the entry goes.
+            drop(page);
             if let Some(entry) = slot.take() {
                 drop(entry.unlist());
             }
@@ -475,19 +447,6 @@ impl Pages {
     /// One more than the number of the highest page there ever was.
     pub(crate) fn high(&self) -> usize {
         self.high.load(Relaxed)
-    }
-}
-
-/// Puts a page into the page table. User space gets a reference of its own.
-fn insert(vma: &VmaMixedMap, addr: usize, page: &OwnedPage) -> Result<(), PinError> {
-    // SAFETY: The vma is locked and may have pages like this; the page is one.
-    let error = unsafe { rust_binder_insert_page(vma.as_ptr(), addr, page.0.get() as *mut c_void) };
-    match error {
-        0 => Ok(()),
-        _ if error == ENOMEM.to_errno() => Err(PinError::NoMemory),
-        // That the place is taken (`EBUSY`) can't be the work of another installer, because they
-        // wait for each other: what is there is not ours.
-        _ => Err(PinError::NotMapped),
     }
 }
 
@@ -537,13 +496,11 @@ impl Pages {
         let Some(kept) = slot.take() else {
             return listed.skip();
         };
-        let Some(page) = word.claim(false) else {
+        let Some(page) = OwnedPage::take_from(word, false) else {
             *slot = Some(kept);
             return listed.later();
         };
-        // The word does not stand for the page any more; the entry goes too, or the page comes
-        // back.
-        let page = OwnedPage(page);
+        // The word has no page any more; the entry goes too, or the page comes back.
         match listed.take(kept) {
             Ok((entry, verdict)) => {
                 if let Some(vma) = vma {
@@ -554,9 +511,8 @@ impl Pages {
                 verdict
             }
             Err((kept, listed)) => {
-                if word.install(page.0.get()) {
-                    core::mem::forget(page);
-                }
+                // Not reached: the entry is the one of this page.
+                let _ = page.put_into(word);
                 *slot = Some(kept);
                 listed.skip()
             }

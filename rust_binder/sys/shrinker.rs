@@ -87,7 +87,10 @@ impl<O: Owner> Entry<O> {
         // SAFETY: By the type invariants the item is valid. It comes from a cache, as
         // `list_lru_add_obj()` demands, and the list lives as long as the reclaimer.
         unsafe {
-            bindings::list_lru_add_obj((*item.as_ptr()).reclaimer.list.raw.get(), item.as_ptr().cast())
+            bindings::list_lru_add_obj(
+                (*item.as_ptr()).reclaimer.list.raw.get(),
+                item.as_ptr().cast(),
+            )
         };
         // INVARIANT: It was just put there.
         OnList(item)

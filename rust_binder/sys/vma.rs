@@ -127,7 +127,10 @@ impl Mapping {
         // SAFETY: The vma is locked, so these fields do not change.
         let (ops, owner) = unsafe { ((*vma.as_ptr()).vm_ops, (*vma.as_ptr()).vm_private_data) };
         // An owner's address can't be a later one's: the vma keeps its owner alive.
-        if !core::ptr::eq(ops, &OPERATIONS.0) || !core::ptr::eq(owner.cast(), self) || !self.is_mapped() {
+        if !core::ptr::eq(ops, &OPERATIONS.0)
+            || !core::ptr::eq(owner.cast(), self)
+            || !self.is_mapped()
+        {
             return None;
         }
         vma.as_mixedmap_vma()

@@ -197,3 +197,32 @@ impl Classes {
         best.map(|(_, index)| index)
     }
 }
+
+#[cfg(test)]
+impl Classes {
+    /// Panics if an invariant does not hold. Returns how many gaps are listed.
+    pub(super) fn check<T>(&self, slab: &Slab<T>) -> usize {
+        let mut listed = 0;
+        for (row, (columns, heads)) in self.columns.iter().zip(&self.heads).enumerate() {
+            assert_eq!(self.rows >> row & 1 != 0, *columns != 0);
+            for (column, head) in heads.iter().enumerate() {
+                assert_eq!(columns >> column & 1 != 0, head.is_some());
+                let mut last = None;
+                let mut at = *head;
+                while let Some(index) = at {
+                    let block = slab.get(index).expect("a listed gap exists");
+                    let State::Free { newer, older } = block.state else {
+                        panic!("a listed block is no gap");
+                    };
+                    let class = class_of(block.size);
+                    assert_eq!((class.row as usize, class.column as usize), (row, column));
+                    assert_eq!(newer, last, "links go both ways");
+                    listed += 1;
+                    last = at;
+                    at = older;
+                }
+            }
+        }
+        listed
+    }
+}

@@ -182,16 +182,18 @@ impl<T> Slab<T> {
             return None;
         }
         let mut surplus = [const { Vec::new() }; CHUNKS];
-        let mut kept = 0;
-        for (index, (chunk, out)) in self.chunks.iter_mut().zip(surplus.iter_mut()).enumerate() {
+        let mut made = 0usize;
+        let mut kept = 0u32;
+        for (chunk, out) in self.chunks.iter_mut().zip(surplus.iter_mut()) {
             if kept < KEEP {
+                made = made.wrapping_add(1);
                 kept = kept.wrapping_add(chunk.len() as u32);
-                self.made = index.wrapping_add(1);
             } else {
                 core::mem::swap(chunk, out);
             }
         }
         // INVARIANT: No slot is in use, so the list can start anew.
+        self.made = made;
         self.capacity = kept;
         self.used = 0;
         self.vacant = None;
@@ -270,5 +272,29 @@ impl<T> Slab<T> {
         let at = at?;
         let block = self.get(at)?;
         block.is_free().then_some((at, block))
+    }
+}
+
+#[cfg(test)]
+impl<T> Slab<T> {
+    /// Slots in use. Counts the vacant ones.
+    pub(super) fn occupied(&self) -> u32 {
+        let mut vacant = 0;
+        let mut at = self.vacant;
+        while let Some(index) = at {
+            let State::Vacant { next } = self.get(index).expect("a listed slot exists").state
+            else {
+                panic!("a slot in use is on the list of vacant ones");
+            };
+            vacant += 1;
+            at = next;
+        }
+        assert_eq!(vacant, self.vacant_len);
+        self.used - vacant
+    }
+
+    /// Slots there is storage for.
+    pub(super) fn capacity(&self) -> u32 {
+        self.capacity
     }
 }

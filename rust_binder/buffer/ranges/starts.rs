@@ -42,9 +42,7 @@ pub(super) struct Starts {
 
 impl Starts {
     pub(super) const fn new() -> Self {
-        Self {
-            leaves: Vec::new(),
-        }
+        Self { leaves: Vec::new() }
     }
 
     /// Makes the directory for a space of this size. May sleep.

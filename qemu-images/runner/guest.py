@@ -51,15 +51,24 @@ def parse(arguments):
     return options
 
 
+def built_binaries():
+    """(host file, guest path) of the listed binaries that are built."""
+    names = image.manifest(os.path.join(TOP, "qemu-images/packages/guest"))
+    places = [os.path.join(BUILD, "userspace/x86_64-unknown-linux-gnu/release"), os.path.join(BUILD, "published")]
+    candidates = ((os.path.join(place, name), f"guest/{name}") for name in names for place in places)
+    return [(host, path) for host, path in candidates if os.path.exists(host)]
+
+
 class Run:
     """One guest from boot to verdict; its files live in a temporary folder of its own."""
 
-    def __init__(self, options, kernel_folder, accel):
+    def __init__(self, options, kernel_folder, accel, sink=None):
         self.options = options
         self.kernel_folder = kernel_folder
         self.accel = accel
         self.folder = tempfile.mkdtemp(prefix="rust-binder-guest.")
         self.reason = None
+        self.sink = sink or self.pass_on
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -77,10 +86,7 @@ class Run:
 
     def prepare(self):
         options = self.options
-        release = os.path.join(BUILD, "userspace/x86_64-unknown-linux-gnu/release")
-        names = image.manifest(os.path.join(TOP, "qemu-images/packages/guest"))
-        binaries = [(os.path.join(release, name), f"guest/{name}") for name in names
-                    if os.path.exists(os.path.join(release, name))]
+        binaries = built_binaries()
         added = []
         for entry in options.add:
             host, _, guest = entry.partition(":")
@@ -119,7 +125,7 @@ class Run:
             process = machine.start(arguments, shell=options.shell, errors=errors)
             try:
                 if not options.shell:
-                    stream = threading.Thread(target=self.pass_on, args=(process.stdout,), daemon=True)
+                    stream = threading.Thread(target=self.drain, args=(process.stdout,), daemon=True)
                     stream.start()
                 self.watch(process)
             finally:
@@ -127,11 +133,14 @@ class Run:
             if not options.shell:
                 stream.join(5)
 
-    @staticmethod
-    def pass_on(stream):
+    def drain(self, stream):
         while chunk := stream.read1(65536):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
+            self.sink(chunk)
+
+    @staticmethod
+    def pass_on(chunk):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
 
     def watch(self, process):
         """Waits for the end. Each phase has its own time limit."""

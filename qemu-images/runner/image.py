@@ -36,7 +36,8 @@ def write(path, *, kernel_folder, module, module_options, binaries, added, comma
             archive.folder(folder)
         archive.character_device("dev/console", 5, 1)
         archive.character_device("dev/null", 1, 3)
-        archive.file("bin/busybox", read(BUSYBOX), 0o755)
+        archive.file("guest/busybox", read(BUSYBOX), 0o755)
+        archive.link("bin/busybox", "../guest/busybox")
         applets = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
         taken = {os.path.basename(guest) for _, guest in binaries}
         for applet in applets:
@@ -45,7 +46,11 @@ def write(path, *, kernel_folder, module, module_options, binaries, added, comma
         archive.file("etc/passwd", PASSWD)
         archive.file("etc/group", GROUP)
         archive.file("init", read(f"{HERE}/init"), 0o755)
-        archive.file("bin/load-drivers", read(f"{HERE}/load-drivers"), 0o755)
+        # Where the command finds it under the same path with the bigger root too.
+        archive.link("opt/guest", "../guest")
+        for script in ("load-drivers", "reload-test"):
+            archive.file(f"guest/{script}", read(f"{HERE}/{script}"), 0o755)
+            archive.link(f"bin/{script}", f"../guest/{script}")
         modules = os.path.join(kernel_folder, "modules")
         for name in sorted(os.listdir(modules)):
             if name.endswith(".ko"):

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Proves: user space is formatted
+set -euo pipefail
+# shellcheck source=qemu-images/lib/common.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../lib/common.sh"
+
+cd "$TOP/userspace-tests"
+"$IMAGES/sandbox" cargo fmt --all --check -- --color never

@@ -292,9 +292,4 @@ impl<T> Slab<T> {
         assert_eq!(vacant, self.vacant_len);
         self.used - vacant
     }
-
-    /// Slots there is storage for.
-    pub(super) fn capacity(&self) -> u32 {
-        self.capacity
-    }
 }

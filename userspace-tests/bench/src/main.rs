@@ -192,6 +192,14 @@ impl Common {
         let [first, second] = devices.as_slice() else {
             bail!("pairs are made of two devices");
         };
+        if devices.iter().any(|device| device.absent.is_some()) {
+            println!("nothing to pair: both devices are needed");
+            return Ok(Pairs {
+                guest: guest::describe()?,
+                devices,
+                paired: Vec::new(),
+            });
+        }
         let mut paired = Vec::new();
         for (name, workload) in workload::ALL.iter().filter(|(name, _)| self.wants(name)) {
             let mut left = Block::start(*workload, first)?;

@@ -171,3 +171,28 @@ pub struct Pairs {
     /// The blocks of each workload.
     pub paired: Vec<Paired>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_its_ranks_and_its_histogram() {
+        let sample = Sample::new(Unit::Instructions, vec![5, 1, 3, 3, 9], 30);
+        assert_eq!((sample.p50, sample.p99), (3, 9));
+        assert_eq!(sample.histogram, [(1, 1), (3, 2), (5, 1), (9, 1)]);
+        // What settling took counts in the mean, but is no round.
+        assert_eq!(sample.mean, 6.0);
+    }
+
+    #[test]
+    fn an_even_number_of_rounds_has_the_lower_one_as_its_median() {
+        assert_eq!(Sample::new(Unit::Instructions, vec![4, 1, 2, 3], 10).p50, 2);
+    }
+
+    #[test]
+    fn no_rounds_are_no_reason_to_fail() {
+        let sample = Sample::new(Unit::Nanoseconds, Vec::new(), 0);
+        assert_eq!((sample.p50, sample.p99, sample.mean), (0, 0, 0.0));
+    }
+}

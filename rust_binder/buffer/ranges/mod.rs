@@ -45,7 +45,6 @@ use self::{
     accounts::Accounts,
     classes::Classes,
     slab::{
-        Details,
         Index,
         Slab,
         State, //
@@ -147,25 +146,22 @@ impl<T> Ranges<T> {
             }
         }
 
-        let (at, start, last_sender) = self.place(size)?;
-        if claim.oneway && account.is_none() {
-            account = self.accounts.open(claim.sender);
-        }
-        if let Some(block) = self.slab.get_mut(at) {
-            block.sender = claim.sender;
-            block.state = State::Reserved;
-            block.details = Details {
-                layout: claim.layout,
-                debug_id: claim.debug_id,
-                account,
-                clear_on_free: claim.clear_on_free,
-            };
-        }
-        self.starts.add(&self.slab, at, start);
+        let (at, start, last_sender) = self.place(claim, size)?;
         self.live = self.live.wrapping_add(1);
 
         let mut spam_suspect = false;
-        if let Some(account) = account {
+        if claim.oneway {
+            let account = match account {
+                Some(account) => account,
+                // There is room, that has been seen to.
+                None => self
+                    .accounts
+                    .open(claim.sender)
+                    .ok_or(ReserveError::NoSpace)?,
+            };
+            if let Some(block) = self.slab.get_mut(at) {
+                block.details.account = Some(account);
+            }
             self.free_async = self.free_async.wrapping_sub(size);
             let (mut ranges, mut bytes) = match self.accounts.get(account) {
                 Some(account) => (account.ranges, account.bytes),
@@ -201,32 +197,36 @@ impl<T> Ranges<T> {
         false
     }
 
-    /// Finds a place of this size and makes it a block. Returns also who had it last.
+    /// Finds a place of this size and makes it a reserved block. Returns also who had it last.
     #[inline]
-    fn place(&mut self, size: u32) -> Result<(Index, u32, i32), ReserveError> {
+    fn place(&mut self, claim: &Claim, size: u32) -> Result<(Index, u32, i32), ReserveError> {
         if !self.classes.is_empty() {
             if let Some(at) = self.classes.find(size) {
-                return self.place_in_gap(at, size);
+                return self.place_in_gap(claim, at, size);
             }
         }
         if self.size.wrapping_sub(self.tail) < size {
             return match self.classes.find_tight(&self.slab, size) {
-                Some(at) => self.place_in_gap(at, size),
+                Some(at) => self.place_in_gap(claim, at, size),
                 None => Err(ReserveError::NoSpace),
             };
         }
 
         let start = self.tail;
-        if let Some(leaf) = self.starts.missing_leaf(start) {
-            return Err(ReserveError::Grow(Growth::Leaf(leaf)));
-        }
-        let at = self.slab.occupy().ok_or(ReserveError::NoSpace)?;
+        let Some(line) = self.starts.line_mut(start) else {
+            return Err(ReserveError::Grow(Growth::Leaf(Starts::leaf_of(start))));
+        };
+        // There is room, `reserve` has looked.
+        let (at, block) = self.slab.occupy().ok_or(ReserveError::NoSpace)?;
         let last = self.last;
-        if let Some(block) = self.slab.get_mut(at) {
-            block.start = start;
-            block.size = size;
-            block.prev = last;
-            block.next = None;
+        block.start = start;
+        block.size = size;
+        block.prev = last;
+        block.next = None;
+        block.reserve(claim);
+        // All others start before.
+        if line.is_none() {
+            *line = Some(at);
         }
         self.slab.set_next(last, Some(at));
         self.last = Some(at);
@@ -236,31 +236,39 @@ impl<T> Ranges<T> {
     }
 
     /// Takes the front of a gap; what remains stays a gap.
-    fn place_in_gap(&mut self, at: Index, size: u32) -> Result<(Index, u32, i32), ReserveError> {
+    fn place_in_gap(
+        &mut self,
+        claim: &Claim,
+        at: Index,
+        size: u32,
+    ) -> Result<(Index, u32, i32), ReserveError> {
         let gap = self.slab.get(at).ok_or(ReserveError::NoSpace)?;
         let (start, rest, next, sender) =
             (gap.start, gap.size.wrapping_sub(size), gap.next, gap.sender);
-        if let Some(leaf) = self.starts.missing_leaf(start) {
-            return Err(ReserveError::Grow(Growth::Leaf(leaf)));
+        if self.starts.line_mut(start).is_none() {
+            return Err(ReserveError::Grow(Growth::Leaf(Starts::leaf_of(start))));
         }
         self.classes.remove(&mut self.slab, at);
+        let mut cut = None;
         if rest != 0 {
-            // There is room, `reserve` has looked.
-            let cut = self.slab.occupy().ok_or(ReserveError::NoSpace)?;
-            if let Some(block) = self.slab.get_mut(cut) {
-                block.start = start.wrapping_add(size);
-                block.size = rest;
-                block.prev = Some(at);
-                block.next = next;
-                block.sender = 0;
-            }
-            self.slab.set_prev(next, Some(cut));
-            if let Some(block) = self.slab.get_mut(at) {
-                block.size = size;
-                block.next = Some(cut);
-            }
-            self.classes.add(&mut self.slab, cut);
+            let (cut_at, block) = self.slab.occupy().ok_or(ReserveError::NoSpace)?;
+            block.start = start.wrapping_add(size);
+            block.size = rest;
+            block.prev = Some(at);
+            block.next = next;
+            block.sender = 0;
+            self.slab.set_prev(next, Some(cut_at));
+            self.classes.add(&mut self.slab, cut_at);
+            cut = Some(cut_at);
         }
+        if let Some(block) = self.slab.get_mut(at) {
+            block.size = size;
+            if cut.is_some() {
+                block.next = cut;
+            }
+            block.reserve(claim);
+        }
+        self.starts.add(&self.slab, at, start);
         Ok((at, start, sender))
     }
 
@@ -321,49 +329,46 @@ impl<T> Ranges<T> {
     #[inline]
     fn free(&mut self, at: Index) -> Option<Surplus<T>> {
         let block = self.slab.get_mut(at)?;
-        let (start, size, next) = (block.start, block.size, block.next);
+        let (start, size, sender) = (block.start, block.size, block.sender);
+        let (prev, next) = (block.prev, block.next);
         if let Some(account) = block.details.account.take() {
             self.free_async = self.free_async.wrapping_add(size);
             self.accounts.discharge(account, size);
         }
-        self.starts.remove(&self.slab, at, start);
+        self.starts.remove(&self.slab, at, start, next);
         self.live = self.live.wrapping_sub(1);
         if next.is_some() {
-            self.free_inside(at);
+            self.free_inside(at, prev, size, next);
             return None;
         }
-        self.free_last(at);
-        if self.live == 0 {
-            return self.slab.trim().map(Surplus);
-        }
-        None
-    }
 
-    /// Gives the last block to the tail, and the gap before it, if there is one.
-    #[inline]
-    fn free_last(&mut self, at: Index) {
-        let Some(block) = self.slab.get(at) else {
-            return;
-        };
-        let (mut tail, mut last, mut sender) = (block.start, block.prev, block.sender);
+        // The last block becomes a part of the tail, and so does the gap before it, if there is
+        // one.
         self.slab.vacate(at);
-        if let Some((gap_at, gap)) = self.slab.gap(last) {
-            (tail, last, sender) = (gap.start, gap.prev, gap.sender);
+        let (mut tail, mut last, mut tail_sender) = (start, prev, sender);
+        if let Some((gap_at, gap)) = self.slab.gap(prev) {
+            (tail, last, tail_sender) = (gap.start, gap.prev, gap.sender);
             self.classes.remove(&mut self.slab, gap_at);
             self.slab.vacate(gap_at);
         }
         self.slab.set_next(last, None);
         self.tail = tail;
         self.last = last;
-        self.tail_sender = sender;
+        self.tail_sender = tail_sender;
+        if last.is_none() {
+            return self.slab.trim().map(Surplus);
+        }
+        None
     }
 
     /// Makes a block a gap, together with the gaps on both sides.
-    fn free_inside(&mut self, at: Index) {
-        let Some(block) = self.slab.get(at) else {
-            return;
-        };
-        let (prev, mut size, mut next) = (block.prev, block.size, block.next);
+    fn free_inside(
+        &mut self,
+        at: Index,
+        prev: Option<Index>,
+        mut size: u32,
+        mut next: Option<Index>,
+    ) {
         if let Some((gap_at, gap)) = self.slab.gap(next) {
             size = size.wrapping_add(gap.size);
             next = gap.next;

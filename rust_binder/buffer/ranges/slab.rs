@@ -7,7 +7,10 @@
 //! a block never changes. Which chunk an index lies in is one bit scan.
 
 use super::super::layout::Layout;
-use super::accounts::AccountIndex;
+use super::{
+    accounts::AccountIndex,
+    types::Claim, //
+};
 use crate::mem::{
     self,
     NoMemory,
@@ -91,6 +94,19 @@ pub(super) struct Block<T> {
 }
 
 impl<T> Block<T> {
+    /// Makes the block a reserved one. It has no account yet.
+    #[inline]
+    pub(super) fn reserve(&mut self, claim: &Claim) {
+        self.sender = claim.sender;
+        self.state = State::Reserved;
+        self.details = Details {
+            layout: claim.layout,
+            debug_id: claim.debug_id,
+            account: None,
+            clear_on_free: claim.clear_on_free,
+        };
+    }
+
     pub(super) fn is_free(&self) -> bool {
         matches!(self.state, State::Free { .. })
     }
@@ -225,20 +241,28 @@ impl<T> Slab<T> {
 
     /// Takes a slot into use. The caller fills it.
     #[inline]
-    pub(super) fn occupy(&mut self) -> Option<Index> {
-        if let Some(at) = self.vacant {
-            let State::Vacant { next } = self.get(at)?.state else {
-                return None;
-            };
-            self.vacant = next;
-            self.vacant_len = self.vacant_len.wrapping_sub(1);
-            return Some(at);
+    pub(super) fn occupy(&mut self) -> Option<(Index, &mut Block<T>)> {
+        let (chunk, slot, at) = match self.vacant {
+            Some(at) => {
+                let (chunk, slot) = Self::locate(at);
+                (chunk, slot, at)
+            }
+            None => {
+                let at = Index(NonZeroU32::new(self.used.wrapping_add(1))?);
+                let (chunk, slot) = Self::locate(at);
+                (chunk, slot, at)
+            }
+        };
+        let block = self.chunks.get_mut(chunk)?.get_mut(slot)?;
+        match (self.vacant, &block.state) {
+            (Some(_), State::Vacant { next }) => {
+                self.vacant = *next;
+                self.vacant_len = self.vacant_len.wrapping_sub(1);
+            }
+            (Some(_), _) => return None,
+            (None, _) => self.used = self.used.wrapping_add(1),
         }
-        if self.used >= self.capacity {
-            return None;
-        }
-        self.used = self.used.wrapping_add(1);
-        Some(Index(NonZeroU32::new(self.used)?))
+        Some((at, block))
     }
 
     /// Gives a slot back.

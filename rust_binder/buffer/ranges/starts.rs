@@ -67,23 +67,13 @@ impl Starts {
 
     /// The leaf that a block at this address needs.
     #[inline]
-    fn leaf_of(start: u32) -> usize {
+    pub(super) fn leaf_of(start: u32) -> usize {
         start.wrapping_shr(LEAF_SHIFT) as usize
     }
 
     #[inline]
     fn line_of(start: u32) -> usize {
         start.wrapping_shr(LINE_SHIFT) as usize & (LINES - 1)
-    }
-
-    /// The leaf that is missing before a block at this address can be added.
-    #[inline]
-    pub(super) fn missing_leaf(&self, start: u32) -> Option<usize> {
-        let leaf = Self::leaf_of(start);
-        match self.leaves.get(leaf) {
-            Some(None) => Some(leaf),
-            _ => None,
-        }
     }
 
     /// Puts a leaf in place. Handed back if there is one already.
@@ -100,8 +90,9 @@ impl Starts {
         *leaf.get(Self::line_of(start))?
     }
 
+    /// The line of this address. Nothing if its leaf is missing: a block can't be added then.
     #[inline]
-    fn line_mut(&mut self, start: u32) -> Option<&mut Option<Index>> {
+    pub(super) fn line_mut(&mut self, start: u32) -> Option<&mut Option<Index>> {
         let leaf = self.leaves.get_mut(Self::leaf_of(start))?.as_mut()?;
         leaf.get_mut(Self::line_of(start))
     }
@@ -118,16 +109,21 @@ impl Starts {
         }
     }
 
-    /// Removes a block. Its links to its neighbours must still be there.
+    /// Removes a block, of which this is the next one by address.
     #[inline]
-    pub(super) fn remove<T>(&mut self, slab: &Slab<T>, at: Index, start: u32) {
+    pub(super) fn remove<T>(
+        &mut self,
+        slab: &Slab<T>,
+        at: Index,
+        start: u32,
+        mut next: Option<Index>,
+    ) {
         let Some(line) = self.line_mut(start) else {
             return;
         };
         if *line != Some(at) {
             return;
         }
-        let mut next = slab.get(at).and_then(|block| block.next);
         *line = loop {
             let Some(index) = next else {
                 break None;

@@ -21,7 +21,6 @@ use kernel::{
     },
     mm::virt::VmaNew,
     prelude::*,
-    str::CString,
     sync::{
         poll::{
             PollCondVarBox,
@@ -43,9 +42,9 @@ impl Binder {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(name: CString, reclaimer: Arc<PageReclaimer>) -> Result<Self> {
+    pub fn new(reclaimer: Arc<PageReclaimer>) -> Result<Self> {
         Ok(Self {
-            context: Context::new(name, reclaimer)?,
+            context: Context::new(reclaimer)?,
         })
     }
 }

@@ -20,6 +20,9 @@ use kernel::{
     sync::Arc, //
 };
 
+/// How many devices `devices=` can name.
+const MAX_DEVICES: usize = 64;
+
 /// The devices of the module. Dropping it removes them.
 pub struct Devices {
     _registered: KVec<Pin<KBox<Registration<Binder>>>>,
@@ -32,14 +35,20 @@ impl Devices {
     ///
     /// [`EEXIST`] if a name is taken, [`EINVAL`] for an unusable name, [`ENOMEM`]. Devices that
     /// were registered before the failure are removed again.
-    pub fn register(names: &CStr) -> Result<Self> {
+    pub fn register(names: &[u8]) -> Result<Self> {
         let reclaimer = PageReclaimer::new()?;
-        let mut registered = KVec::new();
-        for name in names.to_bytes().split(|byte| *byte == b',') {
-            if name.is_empty() {
-                continue;
+        let mut registered = KVec::with_capacity(MAX_DEVICES, GFP_KERNEL)?;
+        let mut rest = Some(names);
+        while let Some(names) = rest {
+            let (name, others) = split_at_comma(names);
+            rest = others;
+            if !name.is_empty() {
+                let device = Self::register_one(name, &reclaimer)?;
+                registered.push_within_capacity(device).map_err(|_| {
+                    pr_err!("more than {MAX_DEVICES} devices\n");
+                    EINVAL
+                })?;
             }
-            registered.push(Self::register_one(name, &reclaimer)?, GFP_KERNEL)?;
         }
         Ok(Self {
             _registered: registered,
@@ -51,13 +60,13 @@ impl Devices {
         reclaimer: &Arc<PageReclaimer>,
     ) -> Result<Pin<KBox<Registration<Binder>>>> {
         let name = core::str::from_utf8(name).map_err(|_| EINVAL)?;
-        if name.contains('/') || name == "." || name == ".." {
+        if name.bytes().any(|byte| byte == b'/') || name == "." || name == ".." {
             pr_err!("{name:?} can't be the name of a device\n");
             return Err(EINVAL);
         }
-        let copy = || CString::try_from_fmt(kernel::prelude::fmt!("{name}"));
-        let device = Binder::new(copy()?, reclaimer.clone())?;
-        Registration::new(copy()?, device).inspect_err(|error| {
+        let device = Binder::new(reclaimer.clone())?;
+        let file = CString::try_from_fmt(fmt!("{name}"))?;
+        Registration::new(file, device).inspect_err(|error| {
             if *error == EEXIST {
                 pr_err!(
                     "/dev/{name} exists already; is another binder driver loaded? Choose other \
@@ -67,5 +76,17 @@ impl Devices {
                 pr_err!("/dev/{name} can't be registered: {error:?}\n");
             }
         })
+    }
+}
+
+/// The part before the first comma, and the part behind it.
+fn split_at_comma(names: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let comma = (0..names.len()).find(|place| names.get(*place) == Some(&b','));
+    match comma {
+        Some(place) => (
+            names.get(..place).unwrap_or(&[]),
+            names.get(place.wrapping_add(1)..),
+        ),
+        None => (names, None),
     }
 }

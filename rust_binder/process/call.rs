@@ -31,8 +31,6 @@ pub struct Caller {
 
 /// One synchronous call.
 pub struct Call {
-    /// Names the call in messages and in extended errors.
-    pub debug_id: u32,
     /// Who waits.
     pub from: Caller,
     /// The flags of the call, by which the reply is judged.

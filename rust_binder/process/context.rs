@@ -11,7 +11,6 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    str::CString,
     sync::{
         Arc,
         Mutex, //
@@ -22,7 +21,6 @@ use kernel::{
 /// The world of one device.
 #[pin_data]
 pub struct Context {
-    name: CString,
     /// Gives memory of the context's processes back when the system runs short.
     pub reclaimer: Arc<PageReclaimer>,
     #[pin]
@@ -43,20 +41,14 @@ impl Context {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(name: CString, reclaimer: Arc<PageReclaimer>) -> Result<Arc<Self>> {
+    pub fn new(reclaimer: Arc<PageReclaimer>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                name,
                 reclaimer,
                 manager <- kernel::new_mutex!(Manager { node: None, uid: None }, "Context::manager"),
             }),
             GFP_KERNEL,
         )
-    }
-
-    /// The name, which is that of the device.
-    pub fn name(&self) -> &CStr {
-        &self.name
     }
 
     /// Locks the manager.

@@ -38,8 +38,6 @@ use kernel::{
 
 /// A call, a oneway message or a reply that was sent and not read.
 pub struct Message {
-    /// Names the message in logs and extended errors.
-    pub debug_id: u32,
     /// What it is.
     pub kind: Kind,
     /// The sender's code, passed on as it is.
@@ -79,9 +77,11 @@ pub struct Payload {
 /// The objects that a message carries, as the receiver holds them.
 pub struct Attachments {
     receiver: Arc<Process>,
-    objects: KVec<Translated>,
+    objects: KVVec<Translated>,
     /// Files that the receiver gets when it reads the message.
-    pub files: KVec<FileFixup>,
+    pub files: KVVec<FileFixup>,
+    /// How many objects there can be.
+    capacity: usize,
 }
 
 /// What one object became for the receiver.
@@ -111,25 +111,33 @@ impl Queued for Message {
 }
 
 impl Attachments {
-    /// For a message to `receiver`.
+    /// For a message to `receiver` with up to `capacity` objects.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(receiver: Arc<Process>) -> Result<KBox<Self>> {
+    pub fn new(receiver: Arc<Process>, capacity: usize) -> Result<KBox<Self>> {
         Ok(KBox::new(
             Self {
                 receiver,
-                objects: KVec::new(),
-                files: KVec::new(),
+                objects: KVVec::new(),
+                files: KVVec::new(),
+                capacity,
             },
             GFP_KERNEL_ACCOUNT,
         )?)
     }
 
-    /// Makes room for one more object, so that [`Attachments::push`] cannot fail.
+    /// Makes room for the objects, so that [`Attachments::push`] cannot fail.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
     pub fn reserve(&mut self) -> Result {
-        Ok(self.objects.reserve(1, GFP_KERNEL_ACCOUNT)?)
+        if self.objects.capacity() == 0 {
+            self.objects = KVVec::with_capacity(self.capacity, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(())
     }
 
     /// Records an object. What finds no room is given back at once.
@@ -137,6 +145,18 @@ impl Attachments {
         if let Err(error) = self.objects.push_within_capacity(object) {
             self.give_back(error.0);
         }
+    }
+
+    /// Records a file.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn push_file(&mut self, file: FileFixup) -> Result {
+        if self.files.capacity() == 0 {
+            self.files = KVVec::with_capacity(self.capacity, GFP_KERNEL_ACCOUNT)?;
+        }
+        self.files.push_within_capacity(file).map_err(|_| ENOMEM)
     }
 
     fn give_back(&self, object: Translated) {
@@ -151,7 +171,7 @@ impl Attachments {
 
 impl Drop for Attachments {
     fn drop(&mut self) {
-        for object in core::mem::replace(&mut self.objects, KVec::new()) {
+        for object in core::mem::replace(&mut self.objects, KVVec::new()) {
             self.give_back(object);
         }
     }
@@ -162,5 +182,5 @@ pub struct Delivered {
     /// The node that the message was addressed to; none for a reply.
     pub target: Option<StrongPin>,
     /// The objects in it.
-    pub attachments: Option<KBox<Attachments>>,
+    pub _attachments: Option<KBox<Attachments>>,
 }

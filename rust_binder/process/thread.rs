@@ -283,7 +283,9 @@ impl ThreadState {
         if self.stack.last().is_some_and(waits) {
             return self.stack.pop();
         }
-        let place = self.stack.iter().rposition(waits)?;
+        let place = (0..self.stack.len())
+            .rev()
+            .find(|place| self.stack.get(*place).is_some_and(waits))?;
         self.stack.remove(place).ok()
     }
 }

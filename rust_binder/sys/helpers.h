@@ -4,14 +4,16 @@
 #ifndef _RUST_BINDER_HELPERS_H
 #define _RUST_BINDER_HELPERS_H
 
+#include <linux/compiler_types.h>
 #include <linux/types.h>
 
 struct task_struct;
 
-const char *rust_binder_param_devices(void);
+const char *rust_binder_param_devices(size_t *len);
 void rust_binder_prepare_to_sleep(void);
 void rust_binder_finish_sleep(void);
 void rust_binder_wake(struct task_struct *task, bool sync);
+bool rust_binder_put_word(u32 __user *address, u32 word);
 bool rust_binder_user_error_ratelimit(void);
 
 #endif /* _RUST_BINDER_HELPERS_H */

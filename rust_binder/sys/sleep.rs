@@ -8,7 +8,6 @@
 
 use kernel::{
     bindings,
-    prelude::*,
     sync::aref::ARef,
     task::Task, //
 };

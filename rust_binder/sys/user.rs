@@ -18,6 +18,10 @@ use zerocopy::{
     IntoBytes, //
 };
 
+extern "C" {
+    fn rust_binder_put_word(address: *mut u32, word: u32) -> bool;
+}
+
 /// An access to user memory failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault;
@@ -76,6 +80,16 @@ pub fn write_bytes(addr: u64, bytes: &[u8]) -> Result<(), Fault> {
         return Err(Fault);
     }
     Ok(())
+}
+
+/// Writes one word to user space at `addr`.
+#[inline]
+pub fn write_word(addr: u64, word: u32) -> Result<(), Fault> {
+    // SAFETY: The helper checks the address, and copes with a fault.
+    match unsafe { rust_binder_put_word(addr as usize as *mut u32, word) } {
+        true => Ok(()),
+        false => Err(Fault),
+    }
 }
 
 /// Writes one value to user space at `addr`.

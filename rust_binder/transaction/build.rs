@@ -88,9 +88,8 @@ impl Session<'_> {
             }
             _ => None,
         };
-        // Lengths of contexts are a few dozen bytes; a sum that leaves the range is the sender's.
         let context_len = context.as_ref().map_or(0, |context| context.len());
-        let context_size = context_len.next_multiple_of(size_of::<u64>());
+        let context_size = align(context_len).ok_or(EINVAL)?;
         let extra = request
             .buffers_size
             .checked_add(context_size)
@@ -117,9 +116,8 @@ impl Session<'_> {
         };
         if let Some(context) = &context {
             // At the very end, as in C; the rest of the section is for buffers of the sender.
-            let place = extra
-                .next_multiple_of(size_of::<u64>())
-                .saturating_sub(context_size);
+            let end = align(extra).ok_or(EINVAL)?;
+            let place = end.saturating_sub(context_size);
             payload
                 .buffer
                 .write(Section::Extra, place, context.as_bytes())?;
@@ -149,7 +147,8 @@ impl Session<'_> {
         payload: &mut Payload,
     ) -> Result<(), Failure> {
         let mut reader = ObjectReader::new(request.data.len);
-        let mut translation = Translation::new(*self, recipient);
+        let mut translation =
+            Translation::new(*self, recipient, request.offsets.len / size_of::<u64>());
         let mut done = 0;
         while done < request.offsets.len {
             let mut block = [0u8; OFFSETS_BLOCK];
@@ -200,6 +199,14 @@ impl Session<'_> {
         }
         let object = reader.parse(place, bytes).map_err(errno)?;
         translation.object(object, place.get(), payload)
+    }
+}
+
+/// Rounds up to a multiple of eight.
+const fn align(len: usize) -> Option<usize> {
+    match len.checked_add(size_of::<u64>() - 1) {
+        Some(sum) => Some(sum & !(size_of::<u64>() - 1)),
+        None => None,
     }
 }
 

@@ -61,7 +61,7 @@ impl Session<'_> {
         if attachments.files.is_empty() {
             return Prepared::Ready;
         }
-        let files = core::mem::replace(&mut attachments.files, KVec::new());
+        let files = core::mem::replace(&mut attachments.files, KVVec::new());
         match install(files, payload) {
             Ok(()) => Prepared::Ready,
             Err(_) => self.give_up(message),
@@ -159,7 +159,7 @@ impl Session<'_> {
             // It fails only for a file that is released, which one that is read from is not.
             drop(buffer.deliver(Delivered {
                 target,
-                attachments,
+                _attachments: attachments,
             }));
         }
     }
@@ -177,14 +177,16 @@ fn sender_pid(message: &Message) -> i32 {
 }
 
 /// Reserves numbers for all files, writes them into the buffer, then installs the files.
-fn install(files: KVec<FileFixup>, payload: &mut Payload) -> Result {
-    let mut reserved: KVec<(FileDescriptorReservation, ARef<File>)> =
-        KVec::with_capacity(files.len(), GFP_KERNEL)?;
+fn install(files: KVVec<FileFixup>, payload: &mut Payload) -> Result {
+    let mut reserved: KVVec<(FileDescriptorReservation, ARef<File>)> =
+        KVVec::with_capacity(files.len(), GFP_KERNEL)?;
     for FileFixup { file, offset } in files {
         let number = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
         let bytes = number.reserved_fd().to_ne_bytes();
         payload.buffer.write(Section::Data, offset, &bytes)?;
-        reserved.push((number, file), GFP_KERNEL)?;
+        reserved
+            .push_within_capacity((number, file))
+            .map_err(|_| ENOMEM)?;
     }
     for (number, file) in reserved {
         number.fd_install(file);

@@ -84,8 +84,13 @@ impl Session<'_> {
     pub fn read(&self, span: &mut Span, nonblock: bool) -> Result {
         let mut out = Returns::new(*span);
         if span.consumed() == 0 {
-            // A buffer too small for it gets nothing.
-            let _ = out.word(returns::NOOP);
+            if out.word(returns::NOOP).is_err() {
+                // Not even the first word fits. C writes behind the end of such a buffer.
+                return Ok(());
+            }
+            // The word goes out twice, here so that a buffer that can't be written to is found out
+            // before anything is taken from a queue for it.
+            user::write_word(span.position() as u64, returns::NOOP)?;
         }
         loop {
             let (mut guard, for_process) = self.wait(nonblock)?;
@@ -354,7 +359,7 @@ impl Session<'_> {
 /// Copies out what was collected and says how far the read came.
 fn finish(spawn: bool, out: &mut Returns, span: &mut Span) -> Result {
     if spawn && !out.overwrite_first(returns::SPAWN_LOOPER) {
-        user::write_bytes(span.base() as u64, &returns::SPAWN_LOOPER.to_ne_bytes())?;
+        user::write_word(span.base() as u64, returns::SPAWN_LOOPER)?;
     }
     flush(out)?;
     *span = out.span();

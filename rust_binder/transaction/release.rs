@@ -22,7 +22,6 @@ use crate::{
     },
 };
 use kernel::{
-    prelude::*,
     sync::Arc, //
 };
 
@@ -67,7 +66,7 @@ pub fn release_thread(process: &Process, key: ThreadKey) {
         .stack
         .iter()
         .filter(|frame| matches!(frame, Frame::Incoming(_)))
-        .count();
+        .fold(0usize, |count, _| count.wrapping_add(1));
     process.settle(served);
     if let Some(Frame::Incoming(call)) = thread.stack.last() {
         fail_call(call, returns::DEAD_REPLY, None);

@@ -35,8 +35,7 @@ use crate::{
         Payload,
         Process,
         ThreadKey,
-        ThreadState,
-        Wakeup, //
+        ThreadState, //
     },
     sys::{
         queue::Item,
@@ -117,7 +116,7 @@ impl Session<'_> {
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Deferred)?;
                 let kind = Kind::Call(call.clone());
-                let message = self.message(&mut begun, debug_id, request, kind, payload)?;
+                let message = self.message(&mut begun, request, kind, payload)?;
                 queue_call(&receiver, serving, message)
             })
             .inspect_err(|_| self.cancel(debug_id, Some(&call)))
@@ -139,7 +138,7 @@ impl Session<'_> {
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Immediate)?;
                 let suspect = payload.buffer.spam_suspect();
-                let message = self.message(&mut begun, debug_id, request, Kind::Oneway, payload)?;
+                let message = self.message(&mut begun, request, Kind::Oneway, payload)?;
                 Node::send_oneway(&node, message).map_err(|_| Failure::Dead(None))?;
                 if suspect {
                     self.warn_of_spam(debug_id);
@@ -201,7 +200,6 @@ impl Session<'_> {
         request: &TransactionRequest,
     ) -> Result<(Arc<Call>, Begun), Failure> {
         let call = Call {
-            debug_id,
             from: Caller {
                 process: Arc::from(self.process),
                 thread: self.thread,
@@ -310,7 +308,6 @@ impl Session<'_> {
     pub(super) fn message(
         &self,
         begun: &mut Begun,
-        debug_id: u32,
         request: &TransactionRequest,
         kind: Kind,
         payload: Payload,
@@ -322,7 +319,6 @@ impl Session<'_> {
         Ok(KBox::write(
             slot,
             Item::new(Message {
-                debug_id,
                 kind,
                 code: request.code,
                 flags: request.flags,

@@ -28,10 +28,7 @@ use crate::{
         Refused,
         Translated, //
     },
-    sys::{
-        files,
-        queue::Item, //
-    },
+    sys::files,
 };
 use kernel::{
     prelude::*,
@@ -44,11 +41,17 @@ use zerocopy::IntoBytes;
 pub(super) struct Translation<'a> {
     session: Session<'a>,
     recipient: &'a Recipient<'a>,
+    /// How many objects there are.
+    objects: usize,
 }
 
 impl<'a> Translation<'a> {
-    pub(super) fn new(session: Session<'a>, recipient: &'a Recipient<'a>) -> Self {
-        Self { session, recipient }
+    pub(super) fn new(session: Session<'a>, recipient: &'a Recipient<'a>, objects: usize) -> Self {
+        Self {
+            session,
+            recipient,
+            objects,
+        }
     }
 
     /// Translates the object at `place` in the data.
@@ -60,7 +63,10 @@ impl<'a> Translation<'a> {
     ) -> Result<(), Failure> {
         let attachments = match &mut payload.attachments {
             Some(attachments) => attachments,
-            none => none.insert(Attachments::new(self.recipient.process.clone())?),
+            none => none.insert(Attachments::new(
+                self.recipient.process.clone(),
+                self.objects,
+            )?),
         };
         match object {
             Object::Node(node) => {
@@ -190,7 +196,7 @@ impl<'a> Translation<'a> {
             file,
             offset: place.wrapping_add(FileObject::FD_OFFSET),
         };
-        Ok(attachments.files.push(fixup, GFP_KERNEL_ACCOUNT)?)
+        Ok(attachments.push_file(fixup)?)
     }
 
     fn may_transfer(&self) -> Result {

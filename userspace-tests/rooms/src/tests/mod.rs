@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ordinary tests and properties.
+
+mod commands;
+mod death;
+mod handles;
+mod ioctls;
+mod numbers;
+mod objects;
+mod refcount;
+mod refcount_model;
+mod returns;
+mod slab;

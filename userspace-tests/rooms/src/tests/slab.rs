@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbered places beside a list of what was put in them.
+
+use crate::object::slab::{Key, Slab};
+use proptest::prelude::*;
+
+/// Inserts the way the driver does.
+fn insert<T>(slab: &mut Slab<T>, mut value: T) -> Key {
+    loop {
+        match slab.insert(value) {
+            Ok(key) => return key,
+            Err(back) => value = back,
+        }
+        let growth = slab.growth().expect("it is full");
+        drop(slab.grow(growth.allocate().expect("memory")));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_key_finds_its_value_until_it_is_removed(
+        steps in prop::collection::vec(
+            prop_oneof![
+                3 => Just(None),
+                2 => any::<prop::sample::Index>().prop_map(Some),
+            ],
+            0..600,
+        ),
+    ) {
+        let mut slab = Slab::new();
+        // Every key there ever was, with its value while that lives.
+        let mut keys: Vec<(Key, Option<usize>)> = Vec::new();
+        let mut most = 0;
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                None => {
+                    let key = insert(&mut slab, number);
+                    prop_assert!(keys.iter().all(|(other, _)| *other != key), "a key came back");
+                    keys.push((key, Some(number)));
+                }
+                Some(index) if !keys.is_empty() => {
+                    let index = index.index(keys.len());
+                    let (key, value) = &mut keys[index];
+                    if let Some(value) = value {
+                        *slab.get_mut(*key).expect("it is there") += 1;
+                        *value += 1;
+                    }
+                    prop_assert_eq!(slab.remove(*key), value.take());
+                    prop_assert_eq!(slab.get_mut(*key), None);
+                }
+                Some(_) => {}
+            }
+            let living = keys.iter().filter(|(_, value)| value.is_some()).count();
+            most = most.max(living);
+            prop_assert_eq!(slab.len(), living);
+            for (key, value) in &keys {
+                prop_assert_eq!(slab.get(*key), value.as_ref());
+            }
+        }
+        let mut found: Vec<usize> = slab.iter().map(|(_, &value)| value).collect();
+        let mut expected: Vec<usize> = keys.iter().filter_map(|(_, value)| *value).collect();
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected);
+        for (key, value) in slab.iter() {
+            prop_assert_eq!(slab.get(key), Some(value));
+        }
+    }
+
+    #[test]
+    fn places_are_used_again_before_new_ones_are_made(
+        rounds in prop::collection::vec(1..64_usize, 1..20),
+    ) {
+        let mut slab = Slab::new();
+        drop(slab.grow(slab.growth().expect("empty").allocate().expect("memory")));
+        for count in rounds {
+            let keys: Vec<Key> = (0..count)
+                .map(|value| slab.insert(value).expect("one leaf is enough"))
+                .collect();
+            for key in keys {
+                prop_assert!(slab.remove(key).is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn storage_that_is_not_needed_is_handed_back() {
+    let mut slab = Slab::new();
+    let growth = slab.growth().expect("empty");
+    let late = growth.allocate().expect("memory");
+    drop(slab.grow(growth.allocate().expect("memory")));
+    let late = slab.grow(late);
+    let keys: Vec<Key> = (0..64)
+        .map(|value| slab.insert(value).expect("room"))
+        .collect();
+    assert_eq!(slab.insert(64), Err(64));
+    // It was made with a directory, but the leaf alone is of use now.
+    drop(slab.grow(late));
+    assert!(slab.growth().is_none());
+    assert!(slab.insert(64).is_ok());
+    for (value, key) in keys.into_iter().enumerate() {
+        assert_eq!(slab.get(key), Some(&value));
+    }
+}

@@ -23,7 +23,7 @@ use zerocopy::{
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```text
 /// let sent = Untrusted::<FreezeInfo>::fill(|bytes| reader.read_slice(bytes))?;
 /// let order = sent.validate()?; // Now a `Freeze`, whose `enable` is a `bool`.
 /// ```

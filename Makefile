@@ -19,10 +19,10 @@ test: ## Everything: host tests, then guests with both drivers; ends with "N pas
 	@$(images)/test $(SUITES)
 
 bench: ## C and ours in one guest: instructions and time per call
-	@$(images)/bench
+	@userspace-tests/bench/run
 
 profile: ## Instructions per function of WORKLOAD=, C and ours side by side
-	@$(images)/profile $(WORKLOAD)
+	@userspace-tests/profile/run $(WORKLOAD)
 
 shell: ## An interactive guest with both drivers and the tools in it
 	@$(images)/guest shell $(GUEST_ARGS)

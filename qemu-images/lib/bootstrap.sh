@@ -7,6 +7,11 @@
 # must offer `newuidmap` and a range of subordinate ids. mmdebstrap itself need not be installed:
 # the package is downloaded and unpacked in the cache.
 
+# has_range FILE NAME : has NAME subordinate ids in FILE?
+has_range() {
+	grep -q "^\($2\|$(id -u)\):" "$1" 2>/dev/null
+}
+
 # Prints the way commands get their namespaces here: "root" or "user"; a clear word when neither works.
 namespace_mode() {
 	local name
@@ -20,8 +25,9 @@ namespace_mode() {
 	name=$(id -un)
 	command -v newuidmap >/dev/null 2>&1 ||
 		die "neither root nor user namespaces: newuidmap is missing (package uidmap); or run as root"
-	grep -q "^\($name\|$(id -u)\):" /etc/subuid 2>/dev/null && grep -q "^\($name\|$(id -u)\):" /etc/subgid 2>/dev/null ||
+	if ! has_range /etc/subuid "$name" || ! has_range /etc/subgid "$name"; then
 		die "neither root nor user namespaces: no subordinate ids for $name (as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $name); or run as root"
+	fi
 	unshare --map-auto --map-root-user --mount true 2>/dev/null ||
 		die "neither root nor user namespaces: unshare --map-auto does not work here (kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, or util-linux before 2.38); or run as root"
 	echo user

@@ -12,7 +12,7 @@ CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/rust-binder
 BUILD=$TOP/build
 LOGS=$CACHE/logs
 SUITE=trixie
-export TOP IMAGES CACHE BUILD
+export TOP IMAGES CACHE BUILD SUITE
 
 # Colours only where a person looks.
 if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then

@@ -40,7 +40,7 @@ unpack() {
 	for deb in linux-headers-* linux-kbuild-*; do
 		dpkg-deb -x "$deb" "$result"
 	done
-	rm -rf "$result/usr/share" "$result/usr/lib/modules"
+	rm -rf "${result:?}/usr/share" "$result/usr/lib/modules"
 	for deb in linux-binary-* linux-image-* linux-modules-* linux-source-*; do
 		[ ! -e "$deb" ] || dpkg-deb -x "$deb" "$work/stock"
 	done
@@ -49,7 +49,15 @@ unpack() {
 	[ -d "$modules" ] || modules=$work/stock/lib/modules/$release
 	cp "$(find "$work/stock" -name 'vmlinuz*' -type f | head -n 1)" "$result/vmlinuz"
 	pick_modules "$modules"
-	tar -C "$work" -xf "$work/stock/usr/src/linux-source-$series.tar.xz"
+	# Most of the source is drivers that nobody builds here: what they are configured by stays, their code
+	# does not, except that of binder.
+	local bulk=() place
+	for place in drivers/{clk,crypto,gpu,hwmon,iio,infiniband,md,media,mfd,mtd,net,pinctrl,platform,scsi,staging,usb,video} \
+		fs sound net 'arch/[!x]*' tools/testing/selftests/{bpf,net,kvm}; do
+		bulk+=("--exclude=*/$place/*.c" "--exclude=*/$place/*.dts" "--exclude=*/$place/*.dtsi" "--exclude=*/$place/*.S")
+	done
+	tar -C "$work" -xf "$work/stock/usr/src/linux-source-$series.tar.xz" --wildcards "${bulk[@]}" \
+		'--exclude=*/drivers/gpu/drm/amd/include/asic_reg/*' '--exclude=*.rst' '--exclude=*.yaml' '--exclude=*.svg'
 	rm -rf "$work/stock"
 }
 
@@ -75,9 +83,9 @@ pick_modules() {
 		esac >"$result/modules/$name.ko"
 		echo "$name $3" >>"$result/modules/order"
 	}
-	for name in $(sed -n 's/^module //p' "$images/packages/kernel"); do
+	while read -r name; do
 		take "$name" "$1" "$name"
-	done
+	done < <(sed -n 's/^module //p' "$images/packages/kernel")
 }
 
 metadata() {

@@ -55,8 +55,12 @@ def built_binaries():
     """(host file, guest path) of the listed binaries that are built."""
     names = image.manifest(os.path.join(TOP, "qemu-images/packages/guest"))
     places = [os.path.join(BUILD, "userspace/x86_64-unknown-linux-gnu/release"), os.path.join(BUILD, "published")]
-    candidates = ((os.path.join(place, name), f"guest/{name}") for name in names for place in places)
-    return [(host, path) for host, path in candidates if os.path.exists(host)]
+    found = {}
+    for place in places:
+        for name in names:
+            if os.path.exists(os.path.join(place, name)):
+                found.setdefault(f"guest/{name}", os.path.join(place, name))
+    return [(host, path) for path, host in found.items()]
 
 
 class Run:

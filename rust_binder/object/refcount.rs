@@ -89,8 +89,9 @@ struct Told {
 ///
 /// Guarded by the lock of the node and, while the owner lives, by the inner lock of its process.
 ///
-/// A node that is over may still be in somebody's hands. It must not be used for anything new:
-/// who has looked a node up, and will use it after dropping the lock, pins it.
+/// A node that is over may still be in somebody's hands, who has looked it up before. It must not
+/// be used for anything new: whoever takes the lock to make a reference or a hold has to ask first
+/// whether the node is still in the tree, and looks it up again if it is not.
 ///
 /// # Invariants
 ///
@@ -103,8 +104,6 @@ pub(crate) struct NodeCounts {
     internal_strong: u32,
     /// Weak holds of the driver.
     local_weak: u32,
-    /// Holds of the driver that count as weak ones but are not shown as such.
-    pins: u32,
     strong: Told,
     weak: Told,
     /// The driver holds the node because it is the context manager's.
@@ -126,7 +125,6 @@ impl NodeCounts {
             refs: 0,
             internal_strong: 0,
             local_weak: 0,
-            pins: 0,
             strong: UNTOLD,
             weak: UNTOLD,
             manager: false,
@@ -217,18 +215,6 @@ impl NodeCounts {
         self.weak_dropped(strong)
     }
 
-    /// The caller will use the node after dropping the lock; it is not over before
-    /// [`NodeCounts::unpin`].
-    pub(crate) fn pin(&mut self) {
-        self.pins = self.pins.saturating_add(1);
-    }
-
-    /// Ends what [`NodeCounts::pin`] began.
-    pub(crate) fn unpin(&mut self, strong: &StrongCount) -> After {
-        self.pins = self.pins.saturating_sub(1);
-        self.weak_dropped(strong)
-    }
-
     /// The node is the context manager's, and is held for as long as its owner lives.
     ///
     /// The owner is not told of references to it, as it knows what it has asked for.
@@ -247,7 +233,7 @@ impl NodeCounts {
     pub(crate) fn commands(&mut self, strong: &StrongCount) -> NodeCommands {
         self.queued = false;
         let is_strong = strong.get() > 0;
-        let is_weak = is_strong || self.refs > 0 || self.local_weak > 0 || self.pins > 0;
+        let is_weak = is_strong || self.refs > 0 || self.local_weak > 0;
         let commands = NodeCommands {
             increfs: is_weak && !self.weak.has,
             acquire: is_strong && !self.strong.has,
@@ -340,14 +326,9 @@ impl NodeCounts {
         self.refs
     }
 
-    /// Threads that are using the node.
-    pub(crate) fn pins(&self) -> u32 {
-        self.pins
-    }
-
     /// A reference or a weak hold was dropped.
     fn weak_dropped(&mut self, strong: &StrongCount) -> After {
-        match self.refs == 0 && self.local_weak == 0 && self.pins == 0 {
+        match self.refs == 0 && self.local_weak == 0 {
             true => self.settle(strong),
             false => After::Keep,
         }
@@ -361,7 +342,7 @@ impl NodeCounts {
                 false => After::QueueToProcess,
             };
         }
-        if self.refs > 0 || self.local_weak > 0 || self.pins > 0 || strong.get() > 0 {
+        if self.refs > 0 || self.local_weak > 0 || strong.get() > 0 {
             return After::Keep;
         }
         After::Gone {

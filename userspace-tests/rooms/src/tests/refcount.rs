@@ -31,8 +31,6 @@ enum Step {
     HoldFast,
     Unhold(bool),
     UnholdFast,
-    Pin,
-    Unpin,
     /// A thread of the owner reads.
     Read,
     /// The thread on whose list the node is exits.
@@ -51,8 +49,6 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::HoldFast),
         2 => any::<bool>().prop_map(Step::Unhold),
         3 => Just(Step::UnholdFast),
-        1 => Just(Step::Pin),
-        2 => Just(Step::Unpin),
         6 => Just(Step::Read),
         1 => Just(Step::ThreadExits),
         5 => any::<bool>().prop_map(Step::Done),
@@ -69,7 +65,6 @@ struct World {
     references: [Reference; 3],
     held_strong: u32,
     held_weak: u32,
-    pins: u32,
 }
 
 impl World {
@@ -83,7 +78,6 @@ impl World {
             references: Default::default(),
             held_strong: 0,
             held_weak: 0,
-            pins: 0,
         }
     }
 
@@ -112,21 +106,11 @@ impl World {
         }
     }
 
-    fn pin(&mut self) {
-        self.counts.pin();
-        self.model.temporary += 1;
-    }
-
-    fn unpin(&mut self) {
-        let after = self.counts.unpin(&self.strong);
-        self.after(after);
-        self.model.put();
-    }
-
     /// A process is to have a reference, or one more.
     fn reference(&mut self, at: usize, strong: bool, notify: Notify) {
         let sender = notify == Notify::Sender;
-        self.pin();
+        // The model keeps the node while it works on it; the driver has its lock for that.
+        self.model.temporary += 1;
         let mut reference = self.references[at];
         let new = !reference.exists;
         if new {
@@ -164,7 +148,7 @@ impl World {
         if refused && new {
             self.remove(at);
         }
-        self.unpin();
+        self.model.put();
     }
 
     /// A process no longer has its reference.
@@ -277,16 +261,6 @@ impl World {
                     self.unhold(true);
                 }
             }
-            Step::Pin => {
-                self.pin();
-                self.pins += 1;
-            }
-            Step::Unpin => {
-                if self.pins > 0 {
-                    self.pins -= 1;
-                    self.unpin();
-                }
-            }
             Step::Read => self.read(),
             Step::ThreadExits => {
                 if self.on == Some(List::Thread) {
@@ -296,8 +270,6 @@ impl World {
                 }
             }
             Step::Done(strong) => {
-                // Whoever answers looks the node up first.
-                self.pin();
                 let answer = match strong {
                     true => self.counts.acquire_done(&self.strong),
                     false => self.counts.increfs_done(&self.strong),
@@ -306,7 +278,6 @@ impl World {
                 if let Ok(after) = answer {
                     self.after(after);
                 }
-                self.unpin();
             }
         }
     }
@@ -321,7 +292,7 @@ impl World {
         assert_eq!(i64::from(counts.local_weak()), model.local_weak);
         assert_eq!(i64::from(counts.internal_strong()), model.internal_strong);
         assert_eq!(i64::from(counts.refs()), model.references);
-        assert_eq!(i64::from(counts.pins()), model.temporary);
+        assert_eq!(model.temporary, 0);
     }
 
     /// Everybody lets go; the owner reads and answers what there is.
@@ -336,10 +307,6 @@ impl World {
         }
         while self.held_weak > 0 {
             self.unhold(false);
-        }
-        while self.pins > 0 {
-            self.pins -= 1;
-            self.unpin();
         }
         for _ in 0..3 {
             for step in [Step::Read, Step::Done(true), Step::Done(false)] {
@@ -397,20 +364,11 @@ proptest! {
                 return Ok(());
             }
         }
-        // The owner looks at its node while it dies.
-        world.counts.pin();
         prop_assert_eq!(world.counts.owner_died(&world.strong), world.on.take().is_some());
         prop_assert_eq!(world.counts.local_strong(&world.strong), u64::from(world.held_strong));
         prop_assert_eq!(world.counts.local_weak(), world.held_weak);
         prop_assert!(world.counts.acquire_done(&world.strong).is_err());
         prop_assert!(world.counts.increfs_done(&world.strong).is_err());
-        let after = world.counts.unpin(&world.strong);
-        let unused = world.references.iter().all(|reference| !reference.exists)
-            && (world.held_strong, world.held_weak, world.pins) == (0, 0, 0);
-        prop_assert_eq!(after == After::Gone { queued: false }, unused);
-        if unused {
-            return Ok(());
-        }
         // Everybody else lets go in their own time; the last one sees it off, and nobody is told.
         let mut ends = Vec::new();
         for reference in world.references {
@@ -427,11 +385,9 @@ proptest! {
         for _ in 0..world.held_weak {
             ends.push(world.counts.drop_weak(&world.strong));
         }
-        for _ in 0..world.pins {
-            ends.push(world.counts.unpin(&world.strong));
-        }
         let last = ends.pop();
-        prop_assert_eq!(last, Some(After::Gone { queued: false }));
+        let used = last.is_some();
+        prop_assert_eq!(last, used.then_some(After::Gone { queued: false }));
         prop_assert!(ends.iter().all(|end| *end == After::Keep));
     }
 }

@@ -15,7 +15,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 use std::cell::RefCell;
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
@@ -46,7 +46,7 @@ impl Process {
         let pid = match unsafe { fork() }? {
             ForkResult::Child => {
                 die_with_parent();
-                close_all_but(&main, &theirs);
+                let (main, theirs) = keep_only(main, theirs);
                 server::run(main, theirs)
             }
             ForkResult::Parent { child } => child,
@@ -170,25 +170,35 @@ pub(crate) fn die_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
-/// Closes what the test has open, in particular its ends of other actors' sockets.
-fn close_all_but(main: &UnixStream, spare: &[UnixStream]) {
-    let mut kept: Vec<u32> = spare
-        .iter()
-        .chain([main])
-        .map(|s| s.as_raw_fd() as u32)
+/// Closes what the test has open, in particular its ends of other actors' sockets,
+/// and gives the sockets of this actor the lowest numbers: what an actor opens or
+/// receives is then numbered without gaps.
+fn keep_only(main: UnixStream, spare: Vec<UnixStream>) -> (UnixStream, Vec<UnixStream>) {
+    const FIRST: RawFd = 3;
+    let mut kept: Vec<(RawFd, usize)> = [main]
+        .into_iter()
+        .chain(spare)
+        .map(IntoRawFd::into_raw_fd)
+        .enumerate()
+        .map(|(i, fd)| (fd, i))
         .collect();
+    // In ascending order no socket is moved onto one that still has to move.
     kept.sort_unstable();
-    let mut first = 3;
-    for fd in kept {
-        close_range(first, fd - 1);
-        first = fd + 1;
-    }
-    close_range(first, u32::MAX);
-}
-
-fn close_range(first: u32, last: u32) {
-    if first <= last {
-        // SAFETY: nobody in the child uses these descriptors again.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    }
+    let mut moved: Vec<(usize, UnixStream)> = kept
+        .into_iter()
+        .zip(FIRST..)
+        .map(|((fd, index), number)| {
+            // SAFETY: plain numbers; what lay at `number` belongs to the test.
+            unsafe { libc::dup2(fd, number) };
+            // SAFETY: the number is now this socket's and nobody else's here.
+            (index, unsafe { UnixStream::from_raw_fd(number) })
+        })
+        .collect();
+    let next = FIRST as u32 + moved.len() as u32;
+    // SAFETY: nobody in the child uses these descriptors again.
+    unsafe { libc::syscall(libc::SYS_close_range, next, u32::MAX, 0) };
+    moved.sort_unstable_by_key(|(index, _)| *index);
+    let mut sockets = moved.into_iter().map(|(_, socket)| socket);
+    let main = sockets.next().expect("the first socket was put in");
+    (main, sockets.collect())
 }

@@ -5,6 +5,12 @@
 use anyhow::Result;
 use harness::{Case, Cx, Stage};
 
+mod a10_death;
+mod a10_refs;
+mod a12_identity;
+mod a13_poll;
+mod a13_thread_exit;
+mod a14_death;
 mod a3_fork;
 mod a3_map;
 mod a4_ioctl;
@@ -14,6 +20,12 @@ mod a6_calls;
 mod a6_errors;
 mod a6_nested;
 mod a6_replies;
+mod a7_files;
+mod a7_handles;
+mod a7_nodes;
+mod a8_loopers;
+mod a8_read;
+mod a9_space;
 
 /// A case that every driver has to pass.
 const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
@@ -37,6 +49,18 @@ pub fn all() -> Vec<Case> {
         a6_nested::CASES,
         a6_errors::CASES,
         a6_replies::CASES,
+        a7_nodes::CASES,
+        a7_handles::CASES,
+        a7_files::CASES,
+        a8_read::CASES,
+        a8_loopers::CASES,
+        a9_space::CASES,
+        a10_refs::CASES,
+        a10_death::CASES,
+        a12_identity::CASES,
+        a13_poll::CASES,
+        a13_thread_exit::CASES,
+        a14_death::CASES,
     ]
     .concat()
 }

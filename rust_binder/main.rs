@@ -11,7 +11,13 @@
 // The crate is the end of the line: what is public in it is so for its own rooms.
 #![allow(unreachable_pub)]
 
-use kernel::prelude::*;
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    prelude::*, //
+};
 
 // The wire is complete; what the driver does not speak yet stands there all the same.
 #[allow(dead_code)]
@@ -27,6 +33,11 @@ mod process;
 mod sys;
 mod transaction;
 
+use crate::observe::census::{
+    Census,
+    LeakReport, //
+};
+
 module! {
     type: BinderModule,
     name: "rust_binder",
@@ -36,14 +47,25 @@ module! {
 }
 
 /// The loaded module.
+///
+/// The fields are dropped in this order. An open file keeps the module loaded, so there is none.
+#[pin_data]
 pub struct BinderModule {
     _devices: device::Devices,
+    #[pin]
+    _census: File<Census>,
+    _directory: Dir,
+    _leaks: LeakReport,
 }
 
-impl kernel::Module for BinderModule {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Self {
+impl kernel::InPlaceModule for BinderModule {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let directory = Dir::new(c"rust_binder");
+        try_pin_init!(Self {
             _devices: device::Devices::register(sys::params::devices())?,
+            _census <- directory.read_only_file(c"objects", Census),
+            _directory: directory,
+            _leaks: LeakReport,
         })
     }
 }

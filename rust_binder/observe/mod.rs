@@ -4,6 +4,8 @@
 //!
 //! Callers hand over plain data; nothing here takes a lock of the driver's.
 
+pub mod census;
+
 /// Reports that user space did something wrong: rate-limited, with process and thread.
 ///
 /// Never with a lock held.

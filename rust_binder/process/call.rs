@@ -12,7 +12,10 @@ use super::{
     Process,
     ThreadKey, //
 };
-use crate::abi::transaction::TransactionFlags;
+use crate::{
+    abi::transaction::TransactionFlags,
+    observe::census::Count, //
+};
 use kernel::{
     prelude::*,
     sync::{
@@ -37,6 +40,8 @@ pub struct Call {
     pub flags: TransactionFlags,
     /// The call that `from` was serving when it made this one.
     pub parent: Option<Arc<Call>>,
+    /// Makes it count.
+    pub count: Count,
 }
 
 impl Call {

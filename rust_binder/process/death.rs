@@ -21,6 +21,10 @@ use crate::{
         Delivery,
         Linked, //
     },
+    observe::census::{
+        self,
+        Count, //
+    },
     sys::{
         queue::{
             Item,
@@ -43,6 +47,7 @@ pub struct Death {
     /// By which user space recognises it.
     pub cookie: Cookie,
     watcher: Arc<Process>,
+    _count: Count,
     #[pin]
     state: SpinLock<DeathState>,
 }
@@ -68,6 +73,7 @@ impl Death {
             Item::pin_init(pin_init!(Self {
                 cookie,
                 watcher: watcher.clone(),
+                _count: Count::new(census::Kind::Death),
                 state <- kernel::new_spinlock!(state, "Death::state"),
             })),
             GFP_KERNEL_ACCOUNT,

@@ -21,6 +21,10 @@ use crate::{
         transaction::TransactionFlags, //
     },
     buffer::Allocation,
+    observe::census::{
+        self,
+        Count, //
+    },
     sys::queue::{
         Item,
         Queued, //
@@ -82,6 +86,7 @@ pub struct Attachments {
     pub files: KVVec<FileFixup>,
     /// How many objects there can be.
     capacity: usize,
+    _count: Count,
 }
 
 /// What one object became for the receiver.
@@ -123,6 +128,7 @@ impl Attachments {
                 objects: KVVec::new(),
                 files: KVVec::new(),
                 capacity,
+                _count: Count::new(census::Kind::Attachments),
             },
             GFP_KERNEL_ACCOUNT,
         )?)

@@ -40,6 +40,10 @@ use crate::{
         },
         strong::StrongCount, //
     },
+    observe::census::{
+        self,
+        Count, //
+    },
     sys::{
         queue::{
             Item,
@@ -77,6 +81,7 @@ pub struct Node {
     dead: Atomic<bool>,
     /// It is, or was, the node behind handle 0.
     manager: Atomic<bool>,
+    _count: Count,
     strong: StrongCount,
     #[pin]
     inner: SpinLock<NodeInner>,
@@ -153,6 +158,7 @@ impl Node {
                 owner: owner.clone(),
                 dead: Atomic::new(false),
                 manager: Atomic::new(false),
+                _count: Count::new(census::Kind::Node),
                 strong: StrongCount::new(),
                 inner <- kernel::new_spinlock!(NodeInner {
                     counts: NodeCounts::new(),

@@ -31,6 +31,10 @@ use crate::{
         },
         slab, //
     },
+    observe::census::{
+        self,
+        Count, //
+    },
     sys::queue::Item,
 };
 use kernel::{
@@ -55,6 +59,7 @@ struct Ref {
     strong: u32,
     weak: u32,
     death: Option<Registration>,
+    _count: Count,
 }
 
 /// A death registration, and where in the node's list it is; nowhere if the owner died first.
@@ -199,6 +204,7 @@ impl Process {
                             strong: (strength == Strength::Strong).into(),
                             weak: (strength == Strength::Weak).into(),
                             death: None,
+                            _count: Count::new(census::Kind::Reference),
                         });
                         let slot: RBTreeNodeReservation<u32, Handle> = slot;
                         refs.by_node.insert(slot.into_node(node.debug_id, handle));

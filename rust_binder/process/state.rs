@@ -18,6 +18,10 @@ use crate::{
     abi::name::NodeName,
     buffer::Space,
     object::slab::Slab,
+    observe::census::{
+        self,
+        Count, //
+    },
     sys::{
         queue::{
             Item,
@@ -79,6 +83,7 @@ pub struct Process {
     /// How many of its threads' flags `need_return` and `return_error` are set: while it is zero, a
     /// thread need not take the lock to look at its own.
     pub attention: Atomic<i32>,
+    _count: Count,
     #[pin]
     inner: SpinLock<Inner>,
     #[pin]
@@ -168,6 +173,7 @@ impl Process {
                 space,
                 cache: [const { Atomic::new(0) }; CACHED_THREADS],
                 attention: Atomic::new(0),
+                _count: Count::new(census::Kind::Process),
                 inner <- kernel::new_spinlock!(Inner::new(), "Process::inner"),
                 refs <- kernel::new_spinlock!(Refs::new(), "Process::refs"),
             }),

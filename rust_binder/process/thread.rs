@@ -22,6 +22,10 @@ use crate::{
         returns, //
     },
     object::slab,
+    observe::census::{
+        self,
+        Count, //
+    },
     sys::{
         queue::{
             Item,
@@ -103,6 +107,7 @@ pub struct ThreadState {
     reply_error_slot: Option<CodeSlot>,
     /// Memory for its next message.
     pub spare_message: Option<KBox<MaybeUninit<Item<Message>>>>,
+    _count: Count,
 }
 
 /// How deep a stack of calls can become before it is enlarged.
@@ -140,6 +145,7 @@ impl ThreadState {
             return_error_slot: Some(KBox::new(Item::new(blank), GFP_KERNEL_ACCOUNT)?),
             reply_error_slot: Some(KBox::new(Item::new(blank), GFP_KERNEL_ACCOUNT)?),
             spare_message: None,
+            _count: Count::new(census::Kind::Thread),
         })
     }
 

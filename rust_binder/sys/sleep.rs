@@ -64,12 +64,6 @@ impl Doze {
         Self(())
     }
 
-    /// Announces it again after a wake-up.
-    #[inline]
-    pub fn again(&mut self) {
-        *self = Self::new();
-    }
-
     /// Sleeps until woken, or until a signal comes.
     #[inline]
     pub fn sleep(&mut self) {

@@ -82,6 +82,16 @@ impl Session<'_> {
     ///
     /// [`EAGAIN`] if `nonblock` and there is nothing, [`EINTR`] on a signal, [`EFAULT`], [`ENOMEM`].
     pub fn read(&self, span: &mut Span, nonblock: bool) -> Result {
+        let read = self.read_into(span, nonblock);
+        if read.is_err() {
+            // Whoever woke this thread counted on it.
+            let wakeup = self.pass_on(&mut self.process.lock());
+            drop(wakeup);
+        }
+        read
+    }
+
+    fn read_into(&self, span: &mut Span, nonblock: bool) -> Result {
         let mut out = Returns::new(*span);
         if span.consumed() == 0 {
             if out.word(returns::NOOP).is_err() {
@@ -310,13 +320,18 @@ impl Session<'_> {
     /// Returns whether the thread is to be asked to start another looper.
     fn let_go(&self, mut inner: InnerGuard<'_>) -> bool {
         let spawn = self.wants_looper(&mut inner);
-        let wakeup = match inner.todo.is_empty() {
-            true => Wakeup::none(),
-            false => inner.wake_any(Wake::Normal),
-        };
+        let wakeup = self.pass_on(&mut inner);
         drop(inner);
         drop(wakeup);
         spawn
+    }
+
+    /// Finds a thread for work of the process that this one leaves.
+    fn pass_on(&self, inner: &mut Inner) -> Wakeup {
+        match inner.todo.is_empty() {
+            true => Wakeup::none(),
+            false => inner.wake_any(Wake::Normal),
+        }
     }
 
     /// Ends a read without a message.

@@ -19,7 +19,13 @@ use crate::{
         returns,
         transaction::TransactionRequest, //
     },
-    observe::user_error,
+    observe::{
+        census::{
+            self,
+            Count, //
+        },
+        user_error, //
+    },
     process::{
         next_debug_id,
         Call,
@@ -206,6 +212,7 @@ impl Session<'_> {
             },
             flags: request.flags,
             parent: None,
+            count: Count::new(census::Kind::Call),
         };
         let mut call = Some(UniqueArc::new(call, GFP_KERNEL_ACCOUNT)?);
         let mut enlarged = KVec::new();

@@ -140,3 +140,37 @@ impl FreeTree {
         self.set_word(word, self.word(word) | bit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        FreeTree,
+        FAN_OUT,
+        MAX_WORDS, //
+    };
+
+    #[test]
+    fn the_lowest_number_is_found_on_any_level() {
+        let mut tree = FreeTree::allocate(MAX_WORDS).expect("memory");
+        assert_eq!(tree.lowest(), None);
+        // The last number, and then ever lower ones that share ever fewer words with it.
+        let last = MAX_WORDS * FAN_OUT - 1;
+        for distance in [0, 1, 64, 64 * 64, 64 * 64 * 64, last] {
+            tree.give(last - distance);
+            assert_eq!(tree.lowest(), Some(last - distance));
+        }
+        for distance in [last, 64 * 64 * 64, 64 * 64, 64, 1, 0] {
+            assert_eq!(tree.lowest(), Some(last - distance));
+            tree.take(last - distance);
+        }
+        assert_eq!(tree.lowest(), None);
+    }
+
+    #[test]
+    fn there_are_no_more_numbers_than_one_root_stands_for() {
+        assert!(FreeTree::allocate(MAX_WORDS + 1).is_err());
+        let mut none = FreeTree::new();
+        none.give(0);
+        assert_eq!(none.lowest(), None);
+    }
+}

@@ -234,3 +234,20 @@ fn a_cursor_behind_the_end_leaves_no_room() {
     assert_eq!(out.word(returns::NOOP), Err(Full));
     assert_eq!(out.filled(), 20);
 }
+
+#[test]
+fn there_is_room_while_the_largest_return_fits() {
+    for (room, expected) in [
+        (MAX_ITEM - 1, false),
+        (MAX_ITEM, true),
+        (MAX_ITEM + 1, true),
+    ] {
+        let out = ReturnBuffer::<112>::new(span(room, 0));
+        assert_eq!(out.has_room(), expected, "{room} bytes");
+    }
+    let mut out = ReturnBuffer::<112>::new(span(MAX_ITEM + 4, 0));
+    assert_eq!(out.word(returns::NOOP), Ok(()));
+    assert!(out.has_room());
+    assert_eq!(out.word(returns::TRANSACTION_COMPLETE), Ok(()));
+    assert!(!out.has_room());
+}

@@ -131,7 +131,7 @@ impl Caller {
             0..12 => self.numbers.random_range(0..256),
             12..17 => self.numbers.random_range(0..4096),
             17..19 => self.numbers.random_range(0..32 << 10),
-            _ => self.numbers.random_range(0..120 << 10),
+            _ => self.numbers.random_range(0..90 << 10),
         }
     }
 
@@ -154,6 +154,8 @@ impl Caller {
                 self.talk.line.count(Count::DeadReplies);
                 self.worker.board.check_dead(self.talk.line, peer.identity);
                 self.worker.forget(slot, peer.identity);
+                // Its successor takes a moment to appear.
+                self.busy();
             }
             Outcome::Failed(Errno::ENOSPC) => self.talk.line.count(Count::NoSpace),
             other => self

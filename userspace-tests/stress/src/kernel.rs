@@ -27,18 +27,23 @@ fn wait_for<T>(mut done: impl FnMut() -> Result<T, String>) -> Result<T, String>
 pub struct Counts {
     path: Option<PathBuf>,
     before: BTreeMap<String, u64>,
+    lost_nodes: u64,
 }
 
 impl Counts {
     /// Remembers the counts before anything was done.
-    pub fn new(path: Option<PathBuf>) -> Result<Self> {
+    pub fn new(path: Option<PathBuf>, lost_nodes: u64) -> Result<Self> {
         let before = match &path {
             Some(path) => active(
                 &fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?,
             ),
             None => BTreeMap::new(),
         };
-        Ok(Self { path, before })
+        Ok(Self {
+            path,
+            before,
+            lost_nodes,
+        })
     }
 
     /// Checks that the counts are back where they were.
@@ -59,9 +64,10 @@ impl Counts {
                 .iter()
                 .map(|(name, count)| format!("{name} {count}"))
                 .collect();
-            // A kind that nobody ever made has no line.
             let left = |(name, count): (&String, &u64)| {
-                *count > self.before.get(name).copied().unwrap_or(0)
+                let lost = if name == "node" { self.lost_nodes } else { 0 };
+                // A kind that nobody ever made has no line.
+                *count > lost + self.before.get(name).copied().unwrap_or(0)
             };
             if !now.iter().any(left) {
                 Ok(list.join(", "))

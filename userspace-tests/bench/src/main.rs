@@ -248,7 +248,7 @@ impl Common {
 
 /// Either kind of session, run block by block.
 enum Block {
-    One(Box<Session>),
+    One(Box<Session>, Figure),
     Four(Crowd),
 }
 
@@ -260,21 +260,23 @@ impl Block {
         let path = device.path.as_ref();
         Ok(match workload {
             Workload::FourByFour => Self::Four(Crowd::start(path)?),
-            _ => Self::One(Box::new(Session::start(workload, path)?)),
+            _ => Self::One(Box::new(Session::start(workload, path)?), workload.figure()),
         })
     }
 
-    /// Nanoseconds per round.
+    /// Nanoseconds per round: the median where rounds are alone, so that a moment in which the host
+    /// did something else does not count, and the mean where they overlap.
     fn run(&mut self, rounds: usize) -> Result<f64> {
-        let total = match self {
-            Self::One(session) => measure::batch::<Nanoseconds>(rounds, &mut **session)?,
-            Self::Four(crowd) => {
-                let start = Nanoseconds::now();
-                crowd.run(rounds)?;
-                Nanoseconds::now() - start
+        let plan = Plan { warmup: 0, rounds };
+        Ok(match self {
+            Self::One(session, Figure::P50) => {
+                measure::measure::<Nanoseconds>(plan, &mut **session)?.p50 as f64
             }
-        };
-        Ok(total as f64 / rounds as f64)
+            Self::One(session, Figure::Mean) => {
+                measure::measure::<Nanoseconds>(plan, &mut **session)?.mean
+            }
+            Self::Four(crowd) => crowd.measure::<Nanoseconds>(plan)?.mean,
+        })
     }
 }
 

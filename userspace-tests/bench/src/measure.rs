@@ -49,13 +49,3 @@ pub fn measure<C: Clock>(plan: Plan, subject: &mut impl Rounds) -> Result<Sample
     marker::stop();
     Ok(Sample::new(C::UNIT, values, total))
 }
-
-/// Runs rounds and returns what they took together.
-pub fn batch<C: Clock>(rounds: usize, subject: &mut impl Rounds) -> Result<u64> {
-    let start = C::now();
-    for _ in 0..rounds {
-        subject.round()?;
-    }
-    subject.settle()?;
-    Ok(C::now() - start)
-}

@@ -89,10 +89,9 @@ pub fn distributions(suite: &Suite, rows: &[Row]) -> Result<String> {
     let bottom = TOP + HEIGHT * shown.len() as i32;
     let axis = Axis { values: 0.5..1.3 };
     render(bottom + BOTTOM, |area| {
-        heading(
-            area,
-            "Instructions of a round, in units of the C driver's figure",
-        )?;
+        let title = "Instructions of a round, in units of the C driver's figure";
+        text(area, title, (LEFT, 22), 18, INK, HPos::Left)?;
+        legend(area)?;
         axis.draw(area, bottom, "rounds further out lie on the edge")?;
         for (index, (row, unit)) in shown.iter().enumerate() {
             let base = TOP + HEIGHT * index as i32 + HEIGHT / 2;
@@ -142,7 +141,8 @@ pub fn ratios(paired: &[Paired]) -> Result<String> {
     let bottom = TOP + HEIGHT * paired.len() as i32;
     let axis = Axis { values: 0.5..1.5 };
     render(bottom + BOTTOM, |area| {
-        heading(area, "Wall-clock time of paired blocks, ours / C")?;
+        let title = "Wall-clock time of paired blocks, ours / C";
+        text(area, title, (LEFT, 22), 18, INK, HPos::Left)?;
         axis.draw(area, bottom, "pairs further out lie on the edge")?;
         for (index, paired) in paired.iter().enumerate() {
             let middle = TOP + HEIGHT * index as i32 + HEIGHT / 2;
@@ -201,16 +201,13 @@ fn bins(sample: &Sample, unit: f64, width: f64, values: &Range<f64>) -> Vec<(f64
         .collect()
 }
 
-fn heading(area: &Area<'_>, title: &str) -> Result<()> {
-    text(area, title, (LEFT, 22), 18, INK, HPos::Left)?;
+fn legend(area: &Area<'_>) -> Result<()> {
     for (label, colour, x) in [
         ("C", C_COLOUR, RIGHT + 14),
         ("ours", OURS_COLOUR, RIGHT + 62),
     ] {
-        draw(
-            area,
-            &Rectangle::new([(x, 16), (x + 12, 28)], colour.filled()),
-        )?;
+        let patch = Rectangle::new([(x, 16), (x + 12, 28)], colour.filled());
+        draw(area, &patch)?;
         text(area, label, (x + 18, 22), 13, INK, HPos::Left)?;
     }
     Ok(())

@@ -7,8 +7,18 @@ set -euo pipefail
 
 cd "$TOP"
 checkpatch=$("$IMAGES/kernel" path)/source/scripts/checkpatch.pl
-# uapi/ repeats an ABI: its names and its packing are given. MAINTAINERS entries are the tree's business.
-mapfile -t files < <(find rust_binder uapi userspace-tests -path userspace-tests/target -prune -o \( -name '*.c' -o -name '*.h' \) -print | sort)
-[ ${#files[@]} -gt 0 ] || { echo "no C files found"; exit 1; }
-"$IMAGES/sandbox" run -- perl "$checkpatch" --no-tree --no-signoff --terse --strict --file --summary-file \
-	--ignore FILE_PATH_CHANGES,LINUX_VERSION_CODE,CAMELCASE "${files[@]}"
+run=("$IMAGES/sandbox" run -- perl "$checkpatch" --no-tree --no-signoff --terse --file --summary-file)
+
+# patch FOLDER OPTIONS... : the C files below FOLDER
+patch() {
+	local folder=$1 files
+	shift
+	mapfile -t files < <(git ls-files --cached --others --exclude-standard "$folder/*.c" "$folder/*.h")
+	[ ${#files[@]} -eq 0 ] || "${run[@]}" "$@" "${files[@]}"
+}
+
+patch rust_binder --strict
+# User space has the C library's types, and no __packed.
+patch uapi --strict --ignore PREFER_DEFINED_ATTRIBUTE_MACRO
+patch userspace-tests
+patch qemu-images

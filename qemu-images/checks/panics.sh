@@ -9,7 +9,7 @@ set -euo pipefail
 # of checks/panics.allowed is a symbol and, after it, the proof that it is never reached.
 "$IMAGES/module" build >/dev/null
 undefined=$("$IMAGES/sandbox" run -- nm --undefined-only --demangle "$BUILD/current/rust_binder.ko" | sed 's/^ *U //')
-found=$(grep -E 'panicking|panic_|_failed|rust_build_error|rust_begin_unwind|slice_(start|end)_index|slice_index_order' <<<"$undefined" |
+found=$(grep -E 'panicking|panic_|unwrap_failed|expect_failed|slice_.*_fail|_overflow$|rust_build_error|rust_begin_unwind' <<<"$undefined" |
 	grep -vE '^__stack_chk_fail|^rust_helper_' || true)
 while IFS= read -r symbol; do
 	[ -n "$symbol" ] || continue

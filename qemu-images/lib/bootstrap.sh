@@ -59,8 +59,9 @@ fetch_host_package() {
 	need dpkg-deb dpkg
 	mkdir -p "$CACHE/host"
 	work=$(mktemp -d "$CACHE/host/.$name.XXXXXX")
-	if ! { step "package lists of the host" apt_private update &&
-		(cd "$work" && step "fetching $name" apt_private download "$name"); }; then
+	# A source of the host's that fails is no obstacle as long as the package is found in another.
+	step "package lists of the host" apt_private update || true
+	if ! (cd "$work" && step "fetching $name" apt_private download "$name"); then
 		rm -rf "$work"
 		network_failed && die "no network: the host's package mirror could not be reached"
 		die "missing tool: $name could not be downloaded; install it (package $name)"

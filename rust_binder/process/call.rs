@@ -5,7 +5,7 @@
 //! A [`Call`] ties the caller, who waits, to the thread that serves it. It stands on the stack of the
 //! caller as [`Frame::Outgoing`] from the moment it is sent, and on the stack of the server as
 //! [`Frame::Incoming`] from the moment it is read, until the reply or a failure takes it off both.
-//! It changes nothing during its life, so it needs no lock; the stacks are guarded by the lock of
+//! It does not change during its life, but for a mark that its caller is gone, so it needs no lock; the stacks are guarded by the lock of
 //! the process that they belong to.
 
 use super::{
@@ -19,6 +19,7 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
+        atomic::Atomic,
         Arc,
         UniqueArc, //
     }, //
@@ -40,6 +41,8 @@ pub struct Call {
     pub flags: TransactionFlags,
     /// The call that `from` was serving when it made this one.
     pub parent: Option<Arc<Call>>,
+    /// The caller is gone.
+    pub abandoned: Atomic<bool>,
     /// Makes it count.
     pub count: Count,
 }

@@ -178,6 +178,17 @@ impl ThreadState {
         Ok(())
     }
 
+    /// The same, if it takes no memory.
+    #[inline]
+    pub fn push_own_first(&mut self, code: Code) -> bool {
+        if !self.todo.push_first(code) {
+            return false;
+        }
+        self.notify_own_poll();
+        self.process_todo = true;
+        true
+    }
+
     /// Queues `item` for this thread itself, which is running now.
     pub fn push_own_item<T: Queued<Work = Work>>(&mut self, item: T::Handle) {
         self.todo.push::<T>(item);

@@ -35,7 +35,10 @@ use kernel::{
         File, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        atomic::ordering::Relaxed, //
+    }, //
 };
 
 /// What became of a message whose files were to be installed.
@@ -168,8 +171,9 @@ impl Session<'_> {
 /// The process that waits for the reply, as the current task's pid namespace numbers it; 0 if none
 /// does.
 fn sender_pid(message: &Message) -> i32 {
-    let Kind::Call(call) = &message.kind else {
-        return 0;
+    let call = match &message.kind {
+        Kind::Call(call) if !call.abandoned.load(Relaxed) => call,
+        _ => return 0,
     };
     kernel::current!().active_pid_ns().map_or(0, |namespace| {
         call.from.process.leader.tgid_nr_ns(Some(namespace))

@@ -94,13 +94,12 @@ impl Session<'_> {
     fn read_into(&self, span: &mut Span, nonblock: bool) -> Result {
         let mut out = Returns::new(*span);
         if span.consumed() == 0 {
-            if out.word(returns::NOOP).is_err() {
-                // Not even the first word fits. C writes behind the end of such a buffer.
-                return Ok(());
+            // Where not even the first word fits, C writes behind the end of the buffer.
+            if out.word(returns::NOOP).is_ok() {
+                // The word goes out twice, here so that a buffer that can't be written to is found
+                // out before anything is taken from a queue for it.
+                user::write_word(span.position() as u64, returns::NOOP)?;
             }
-            // The word goes out twice, here so that a buffer that can't be written to is found out
-            // before anything is taken from a queue for it.
-            user::write_word(span.position() as u64, returns::NOOP)?;
         }
         loop {
             let (mut guard, for_process) = self.wait(nonblock)?;

@@ -21,8 +21,9 @@ use crate::{
         Work, //
     },
 };
-use kernel::{
-    sync::Arc, //
+use kernel::sync::{
+    atomic::ordering::Relaxed,
+    Arc, //
 };
 
 impl Session<'_> {
@@ -62,11 +63,13 @@ pub fn release_thread(process: &Process, key: ThreadKey) {
     let Some(mut thread) = process.remove_thread(key) else {
         return;
     };
-    let served = thread
-        .stack
-        .iter()
-        .filter(|frame| matches!(frame, Frame::Incoming(_)))
-        .fold(0usize, |count, _| count.wrapping_add(1));
+    let mut served = 0usize;
+    for frame in &thread.stack {
+        match frame {
+            Frame::Incoming(_) => served = served.wrapping_add(1),
+            Frame::Outgoing(call) => call.abandoned.store(true, Relaxed),
+        }
+    }
     process.settle(served);
     if let Some(Frame::Incoming(call)) = thread.stack.last() {
         fail_call(call, returns::DEAD_REPLY, None);

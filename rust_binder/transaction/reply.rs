@@ -52,9 +52,7 @@ impl Session<'_> {
             if request.offsets.len != 0 {
                 return Ok(false);
             }
-            let announced = thread.todo.push_first(completion(debug_id));
-            thread.process_todo |= announced;
-            Ok(announced)
+            Ok(thread.push_own_first(completion(debug_id)))
         });
         let (mut begun, call) = match (begun, served) {
             (Ok(begun), Some(Frame::Incoming(call))) => (begun, call),

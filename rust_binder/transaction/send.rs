@@ -52,7 +52,10 @@ use core::mem::MaybeUninit;
 use kernel::{
     prelude::*,
     sync::{
-        atomic::ordering::Relaxed,
+        atomic::{
+            ordering::Relaxed,
+            Atomic, //
+        },
         Arc,
         UniqueArc, //
     },
@@ -136,9 +139,7 @@ impl Session<'_> {
             if request.offsets.len != 0 {
                 return Ok(false);
             }
-            let announced = thread.todo.push_first(completion(debug_id));
-            thread.process_todo |= announced;
-            Ok(announced)
+            Ok(thread.push_own_first(completion(debug_id)))
         })?;
         self.build(Recipient::node(&receiver, target), request)
             .and_then(|payload| {
@@ -212,6 +213,7 @@ impl Session<'_> {
             },
             flags: request.flags,
             parent: None,
+            abandoned: Atomic::new(false),
             count: Count::new(census::Kind::Call),
         };
         let mut call = Some(UniqueArc::new(call, GFP_KERNEL_ACCOUNT)?);

@@ -134,21 +134,48 @@ fn kernel_function(line: &str) -> Option<Function> {
     Some(Function { name, group, start })
 }
 
-/// Rust functions belong to the crate that their path begins with; what the language itself
-/// provides (drop glue, closures' shims) to whom it was made for.
+/// Crates that a driver uses but does not consist of.
+const LIBRARIES: [&str; 12] = [
+    "alloc",
+    "bindings",
+    "build_error",
+    "compiler_builtins",
+    "core",
+    "ffi",
+    "kernel",
+    "macros",
+    "pin_init",
+    "pin_init_internal",
+    "uapi",
+    "zerocopy",
+];
+
+/// Rust functions belong to the crate that their path begins with, drop glue to whom it was made
+/// for. What the driver's own crate is called is up to its build.
 fn rust_group(name: &str, is_driver: bool) -> Group {
-    if !is_driver {
-        return Group::KernelCrate;
+    let is_own = |path: &str| !LIBRARIES.contains(&path);
+    let mut crates = crates(name);
+    let own = match name.starts_with("core::ptr::drop_in_place") {
+        true => crates.any(is_own),
+        false => crates.next().is_some_and(is_own),
+    };
+    match is_driver && own {
+        true => Group::Driver,
+        false => Group::KernelCrate,
     }
-    let path = name.trim_start_matches(['<', '&', '*', '(', '[', ' ']);
-    let path = path.strip_prefix("mut ").unwrap_or(path);
-    match path.split("::").next() {
-        Some("rust_binder") => Group::Driver,
-        Some("core") if name.contains("drop_in_place") && name.contains("rust_binder::") => {
-            Group::Driver
-        }
-        _ => Group::KernelCrate,
-    }
+}
+
+/// The crates that a demangled name mentions: the beginnings of all the paths in it.
+fn crates(name: &str) -> impl Iterator<Item = &str> {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    name.match_indices("::").filter_map(move |(end, _)| {
+        let before = &name[..end];
+        let start = before
+            .rfind(|character| !is_word(character))
+            .map_or(0, |place| place + 1);
+        let word = &before[start..];
+        (!word.is_empty() && !before[..start].ends_with("::")).then_some(word)
+    })
 }
 
 /// The functions of an executable at its place in memory.
@@ -198,24 +225,24 @@ mod tests {
 
     #[test]
     fn rust_functions_belong_to_the_first_crate_of_their_path() {
+        let is_driver = |name| rust_group(name, true) == Group::Driver;
+        assert!(is_driver("driver::process::open"));
+        assert!(is_driver("<driver::thread::Thread as kernel::Foo>::bar"));
+        assert!(!is_driver(
+            "<kernel::sync::Arc<driver::thread::Thread>>::new"
+        ));
+        assert!(!is_driver(
+            "<&mut core::fmt::Formatter as core::fmt::Write>::write"
+        ));
+        assert!(is_driver(
+            "core::ptr::drop_in_place::<kernel::sync::Arc<driver::Call>>"
+        ));
+        assert!(!is_driver(
+            "core::ptr::drop_in_place::<kernel::alloc::KVec<u8>>"
+        ));
+        // Outside of the driver's module all Rust is the kernel's.
         assert_eq!(
-            rust_group("rust_binder::process::open", true),
-            Group::Driver
-        );
-        assert_eq!(
-            rust_group("<rust_binder::thread::Thread as kernel::Foo>::bar", true),
-            Group::Driver
-        );
-        assert_eq!(
-            rust_group("<kernel::sync::Arc<rust_binder::Thread>>::new", true),
-            Group::KernelCrate
-        );
-        assert_eq!(
-            rust_group("core::ptr::drop_in_place::<rust_binder::Thread>", true),
-            Group::Driver
-        );
-        assert_eq!(
-            rust_group("rust_binder::process::open", false),
+            rust_group("driver::process::open", false),
             Group::KernelCrate
         );
     }

@@ -29,6 +29,12 @@ mod object;
 
 #[allow(clippy::all, dead_code, unused_imports)]
 mod buffer;
+#[allow(clippy::all, dead_code)]
+#[path = "../../../rust_binder/sys/page_word.rs"]
+mod page_word;
+
+#[cfg(test)]
+mod page_words;
 
 #[cfg(all(test, feature = "loom"))]
 mod interleavings;

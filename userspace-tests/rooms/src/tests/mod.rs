@@ -12,3 +12,4 @@ mod refcount;
 mod refcount_model;
 mod returns;
 mod slab;
+mod space;

@@ -2,7 +2,7 @@
 
 //! The sections of a buffer.
 
-use super::layout::{Layout, LayoutError, Section, Sizes, MAX_SPACE};
+use crate::buffer::layout::{Layout, LayoutError, Section, Sizes, MAX_SPACE};
 use proptest::prelude::*;
 
 /// The reference's check, with the overflows of C: zero for sizes that make no sense.

@@ -2,7 +2,7 @@
 
 //! Page words: step by step, and all interleavings of users, an installer and the shrinker.
 
-use super::page_word::{Age, PageWord, Word};
+use crate::page_word::{Age, PageWord, Word};
 
 #[cfg(feature = "loom")]
 use loom::sync::atomic::AtomicUsize;

@@ -2,10 +2,8 @@
 
 //! The allocator at its limits.
 
-use super::{
-    ranges::{Ground, Growth, Ranges, ReserveError, Storage, TakeError},
-    space::{claim, open, reserve, Who, CALLER, USUAL},
-};
+use super::{claim, open, reserve, Who, CALLER, USUAL};
+use crate::buffer::ranges::{Ground, Growth, Ranges, ReserveError, Storage, TakeError};
 
 const SPAMMER: Who = Who {
     sender: 7,
@@ -109,7 +107,14 @@ fn tight_gaps_are_found() {
     for gap in gaps {
         ranges.cancel(gap.key);
     }
-    for (size, expected) in [(1048, 3), (1072, 4), (1080, 5), (1040, 2), (1032, 1), (1024, 0)] {
+    for (size, expected) in [
+        (1048, 3),
+        (1072, 4),
+        (1080, 5),
+        (1040, 2),
+        (1032, 1),
+        (1024, 0),
+    ] {
         let fit = reserve(&mut ranges, &claim(size, CALLER)).unwrap();
         assert_eq!(fit.start, starts[expected], "{size}");
     }
@@ -146,7 +151,11 @@ fn fifty_buffers_are_no_spam() {
     use_up(&mut ranges, USUAL / 4);
     use_up(&mut ranges, USUAL / 4 - USUAL / 10 + 64);
     let suspects: Vec<_> = (1..=60)
-        .filter(|_| reserve(&mut ranges, &claim(0, SPAMMER)).unwrap().spam_suspect)
+        .filter(|_| {
+            reserve(&mut ranges, &claim(0, SPAMMER))
+                .unwrap()
+                .spam_suspect
+        })
         .collect();
     // The reference does not count the new buffer itself when its place was never used before.
     assert_eq!(suspects, [52]);
@@ -165,7 +174,11 @@ fn fifty_one_in_a_used_place() {
     let was_here = reserve(&mut ranges, &claim(0, SPAMMER)).unwrap();
     assert!(!was_here.spam_suspect);
     ranges.cancel(was_here.key);
-    assert!(reserve(&mut ranges, &claim(0, SPAMMER)).unwrap().spam_suspect);
+    assert!(
+        reserve(&mut ranges, &claim(0, SPAMMER))
+            .unwrap()
+            .spam_suspect
+    );
 }
 
 #[test]
@@ -176,16 +189,28 @@ fn a_quarter_is_no_spam_but_more_is() {
     assert!(!quarter.spam_suspect);
     let granule = reserve(&mut ranges, &claim(8, SPAMMER)).unwrap();
     assert!(!granule.spam_suspect);
-    assert!(reserve(&mut ranges, &claim(8, SPAMMER)).unwrap().spam_suspect);
+    assert!(
+        reserve(&mut ranges, &claim(8, SPAMMER))
+            .unwrap()
+            .spam_suspect
+    );
     // Reported once, until there is room again.
     let last = reserve(&mut ranges, &claim(8, SPAMMER)).unwrap();
     assert!(!last.spam_suspect);
     ranges.cancel(quarter.key);
-    assert!(!reserve(&mut ranges, &claim(8, SPAMMER)).unwrap().spam_suspect);
+    assert!(
+        !reserve(&mut ranges, &claim(8, SPAMMER))
+            .unwrap()
+            .spam_suspect
+    );
     // In a place nobody used yet, so it does not count itself.
     let again = reserve(&mut ranges, &claim(USUAL / 4, SPAMMER)).unwrap();
     assert!(!again.spam_suspect);
-    assert!(reserve(&mut ranges, &claim(8, SPAMMER)).unwrap().spam_suspect);
+    assert!(
+        reserve(&mut ranges, &claim(8, SPAMMER))
+            .unwrap()
+            .spam_suspect
+    );
 }
 
 /// Many senders, each with an account that comes and goes.

@@ -43,7 +43,10 @@ impl Model {
     /// Whether the reference finds room.
     pub(super) fn has_room(&self, size: u32, oneway: bool) -> bool {
         let room = !oneway || self.free_async >= size;
-        room && self.pieces.iter().any(|piece| piece.free && piece.size >= size)
+        room && self
+            .pieces
+            .iter()
+            .any(|piece| piece.free && piece.size >= size)
     }
 
     /// Puts a buffer at the front of the gap at `start`. Returns whether it looks like spam.

@@ -2,11 +2,8 @@
 
 //! Random operations on [`Ranges`] beside the literal model.
 
-use super::{
-    model::Model,
-    ranges::{Ranges, ReserveError, Reserved, TakeError, Taken},
-    space::{claim, open, reserve, Who},
-};
+use super::{claim, model::Model, open, reserve, Who};
+use crate::buffer::ranges::{Ranges, ReserveError, Reserved, TakeError, Taken};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -188,7 +185,7 @@ fn run(size: u32, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// A small space is full most of the time, and always short of room for oneway buffers.
     #[test]

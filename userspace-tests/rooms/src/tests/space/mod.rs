@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Drives [`Ranges`] the way the driver does: makes what it asks for and tries again.
+//! The room `buffer`: the allocator of a space, and the sections of a buffer.
+//!
+//! Here is what drives [`Ranges`] the way the driver does: it makes what is asked for and tries
+//! again.
 
-use super::{
+mod layouts;
+mod limits;
+mod model;
+mod properties;
+
+use crate::buffer::{
     layout::{Layout, Sizes},
     ranges::{Claim, Ground, Ranges, Reservation, ReserveError, Storage},
 };
 
 /// What libbinder maps: 1 MiB less two pages.
-pub(super) const USUAL: u32 = (1 << 20) - (2 << 12);
+const USUAL: u32 = (1 << 20) - (2 << 12);
 
 /// An allocator of `size` bytes.
-pub(super) fn open<T>(size: u32) -> Ranges<T> {
+fn open<T>(size: u32) -> Ranges<T> {
     let mut ranges = Ranges::new();
     ranges.open(Ground::make(size).expect("memory on the host"));
     ranges
@@ -19,19 +27,19 @@ pub(super) fn open<T>(size: u32) -> Ranges<T> {
 
 /// Who asks and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Who {
-    pub(super) sender: i32,
-    pub(super) oneway: bool,
+struct Who {
+    sender: i32,
+    oneway: bool,
 }
 
 /// A sync caller.
-pub(super) const CALLER: Who = Who {
+const CALLER: Who = Who {
     sender: 1000,
     oneway: false,
 };
 
 /// A claim for so many bytes of data.
-pub(super) fn claim(bytes: u32, who: Who) -> Claim {
+fn claim(bytes: u32, who: Who) -> Claim {
     let sizes = Sizes {
         data: u64::from(bytes),
         ..Sizes::default()
@@ -46,10 +54,7 @@ pub(super) fn claim(bytes: u32, who: Who) -> Claim {
 }
 
 /// Reserves, growing as needed.
-pub(super) fn reserve<T>(
-    ranges: &mut Ranges<T>,
-    claim: &Claim,
-) -> Result<Reservation, ReserveError> {
+fn reserve<T>(ranges: &mut Ranges<T>, claim: &Claim) -> Result<Reservation, ReserveError> {
     for _ in 0..5 {
         match ranges.reserve(claim) {
             Err(ReserveError::Grow(growth)) => {

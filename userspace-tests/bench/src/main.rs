@@ -286,7 +286,12 @@ fn median_ratio(blocks: &[(f64, f64)]) -> f64 {
         .map(|(first, second)| second / first)
         .collect();
     ratios.sort_by(f64::total_cmp);
-    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+    let half = ratios.len() / 2;
+    match ratios.len() {
+        0 => f64::NAN,
+        even if even.is_multiple_of(2) => f64::midpoint(ratios[half - 1], ratios[half]),
+        _ => ratios[half],
+    }
 }
 
 fn report(name: &str, device: Option<&str>, figure: Figure, sample: Sample) -> Measured {

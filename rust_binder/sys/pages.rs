@@ -27,7 +27,6 @@ use self::page::{
 use super::{
     page_word::Age,
     shrinker::{
-        Entry,
         Listed,
         OnList,
         Owner,
@@ -36,12 +35,10 @@ use super::{
     },
     vma::Mapping, //
 };
-use core::num::NonZeroUsize;
 use kernel::{
     alloc::KVVec,
     bindings,
     ffi::{
-        c_int,
         c_ulong,
         c_void, //
     },

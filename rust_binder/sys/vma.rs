@@ -12,7 +12,6 @@ use kernel::{
     bindings,
     mm::{
         virt::{
-            flags,
             VmaMixedMap,
             VmaNew,
             VmaRef, //

@@ -394,7 +394,7 @@ fn held_buffers(cx: &mut Cx) -> Result<()> {
 }
 
 fn many_nodes(cx: &mut Cx) -> Result<()> {
-    const BATCHES: u64 = 10;
+    const BATCHES: u64 = 6;
     const BATCH: u64 = 40;
     let mut manager = cx.manager()?;
     let mut owner = cx.client()?;
@@ -410,11 +410,8 @@ fn many_nodes(cx: &mut Cx) -> Result<()> {
                 Bc::RequestDeath(handle, u64::from(handle)),
             ]);
         }
-        if batch % 2 == 0 {
-            commands.push(Bc::FreeBuffer(call.data.buffer));
-        } else {
-            // Its node's next call waits for this; let another node have it.
-            commands.push(Bc::FreeBuffer(call.data.buffer));
+        commands.push(Bc::FreeBuffer(call.data.buffer));
+        if batch % 2 == 1 {
             commands.push(Call::to(first).into());
         }
         manager.write(&commands)?.ok()?;

@@ -311,7 +311,6 @@ fn absurd_sizes(cx: &mut Cx) -> Result<()> {
     for call in overflowing {
         fails(&mut client, call, BR_FAILED_REPLY, Some(Errno::EINVAL))?;
     }
-    // Just below: too large, but no overflow.
     let call = Call::to(0).data_at(0, u64::MAX - 7);
     fails(&mut client, call, BR_FAILED_REPLY, Some(Errno::ENOSPC))
 }

@@ -7,6 +7,7 @@ use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Process, Transactions, check_eq, check_returns};
+use zerocopy::FromBytes;
 
 pub const CASES: &[Case] = &[
     core(
@@ -244,9 +245,12 @@ fn many_handles(cx: &mut Cx) -> Result<()> {
             owner.send(&[Call::oneway(0).parcel(parcel).into()])?;
             let call = manager.receive()?;
             let start = handles.len();
-            for index in 0..BATCH as usize {
-                handles.push(manager.object(&call, index)?.handle());
-            }
+            let data = manager.data(&call)?;
+            handles.extend(data.chunks_exact(size_of::<FlatObject>()).map(|object| {
+                FlatObject::read_from_bytes(object)
+                    .expect("exact size")
+                    .handle()
+            }));
             acquire.extend(handles[start..].iter().map(|handle| Bc::Acquire(*handle)));
             acquire.push(Bc::FreeBuffer(call.data.buffer));
             manager.send(&acquire)?;

@@ -44,7 +44,7 @@ pub struct Call {
     /// The caller is gone.
     pub abandoned: Atomic<bool>,
     /// Makes it count.
-    pub count: Count,
+    pub _count: Count,
 }
 
 impl Call {

@@ -8,10 +8,9 @@
 //! the receiver frees the buffer.
 
 use super::{
-    node::Hold,
     Call,
+    Hold,
     Process,
-    StrongPin,
     Work, //
 };
 use crate::{
@@ -69,7 +68,7 @@ pub enum Kind {
 /// The fields are dropped in this order: the space goes when nothing depends on it.
 pub struct Payload {
     /// The node that it is addressed to; none for a reply.
-    pub target: Option<StrongPin>,
+    pub target: Option<Hold>,
     /// Objects and files, if there are any.
     pub attachments: Option<KBox<Attachments>>,
     /// The buffer in the receiver's space.
@@ -186,7 +185,7 @@ impl Drop for Attachments {
 /// What a buffer of a receiver keeps alive until it is freed.
 pub struct Delivered {
     /// The node that the message was addressed to; none for a reply.
-    pub target: Option<StrongPin>,
+    pub target: Option<Hold>,
     /// The objects in it.
     pub _attachments: Option<KBox<Attachments>>,
 }

@@ -21,11 +21,13 @@
 mod call;
 mod context;
 mod death;
+mod hold;
 mod message;
 mod node;
 mod refs;
 mod state;
 mod thread;
+mod thread_cache;
 mod todo;
 mod wakeup;
 
@@ -37,6 +39,7 @@ pub use self::{
     },
     context::Context,
     death::Death,
+    hold::Hold,
     message::{
         Attachments,
         Delivered,
@@ -47,10 +50,8 @@ pub use self::{
         Translated, //
     },
     node::{
-        Hold,
         Node,
-        Refused,
-        StrongPin, //
+        Refused, //
     },
     refs::{
         RefChange,

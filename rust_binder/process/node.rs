@@ -10,6 +10,7 @@
 use super::{
     next_debug_id,
     Death,
+    Hold,
     Inner,
     Message,
     Process,
@@ -308,10 +309,7 @@ impl Node {
     /// Takes a hold for something in flight, or in a buffer of the owner.
     pub fn hold(this: &Arc<Item<Node>>, strength: Strength) -> Result<Hold, Detached> {
         if strength == Strength::Strong && this.strong.try_hold() {
-            return Ok(Hold {
-                node: this.clone(),
-                strength,
-            });
+            return Ok(Hold::new(this.clone(), strength));
         }
         let mut inner = this.inner.lock();
         if inner.detached && !this.is_dead() {
@@ -323,10 +321,26 @@ impl Node {
                 Strength::Weak => inner.counts.hold_weak(),
             }
         }
-        Ok(Hold {
-            node: this.clone(),
-            strength,
-        })
+        Ok(Hold::new(this.clone(), strength))
+    }
+
+    /// Gives a hold back.
+    #[inline]
+    pub(super) fn release_hold(this: &Arc<Item<Node>>, strength: Strength) {
+        if strength == Strength::Strong && this.strong.try_drop() {
+            return;
+        }
+        let _wakeup;
+        let mut inner = this.inner.lock();
+        if this.is_dead() {
+            return;
+        }
+        let after = match strength {
+            Strength::Strong => inner.counts.drop_strong(&this.strong),
+            Strength::Weak => inner.counts.drop_weak(&this.strong),
+        };
+        _wakeup = Self::settle(this, &mut inner, after);
+        drop(inner);
     }
 
     /// Makes the node the one behind handle 0.
@@ -472,42 +486,5 @@ impl Node {
             Death::node_died(death);
         }
         queue
-    }
-}
-
-/// A hold on a node, taken on behalf of a message or buffer. Dropping it gives it back.
-pub struct Hold {
-    node: Arc<Item<Node>>,
-    strength: Strength,
-}
-
-/// A strong [`Hold`] on the node that a message is addressed to.
-pub type StrongPin = Hold;
-
-impl Hold {
-    /// The node.
-    #[inline]
-    pub fn node(&self) -> &Arc<Item<Node>> {
-        &self.node
-    }
-}
-
-impl Drop for Hold {
-    #[inline]
-    fn drop(&mut self) {
-        if self.strength == Strength::Strong && self.node.strong.try_drop() {
-            return;
-        }
-        let _wakeup;
-        let mut inner = self.node.inner.lock();
-        if self.node.is_dead() {
-            return;
-        }
-        let after = match self.strength {
-            Strength::Strong => inner.counts.drop_strong(&self.node.strong),
-            Strength::Weak => inner.counts.drop_weak(&self.node.strong),
-        };
-        _wakeup = Node::settle(&self.node, &mut inner, after);
-        drop(inner);
     }
 }

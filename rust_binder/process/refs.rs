@@ -6,11 +6,9 @@
 //! succeeded, and leaves it together with its death registration.
 
 use super::{
-    node::{
-        Hold,
-        Refused, //
-    },
+    node::Refused,
     Death,
+    Hold,
     Node,
     Process,
     ThreadKey,

@@ -5,6 +5,7 @@
 use super::{
     refs::Refs,
     thread::looper,
+    thread_cache::ThreadCache,
     Context,
     Death,
     Delivered,
@@ -59,9 +60,6 @@ use kernel::{
     }, //
 };
 
-/// How many threads of a process are found without its lock.
-const CACHED_THREADS: usize = 16;
-
 /// One open file: what user space thinks of as a process that uses binder.
 ///
 /// Owned by the file, by the nodes and calls of the process, and by whoever sends to it. The nodes
@@ -78,8 +76,8 @@ pub struct Process {
     pub cred: ARef<Credential>,
     /// The memory through which it receives.
     pub space: Arc<Space<Delivered>>,
-    /// Threads that used the file lately, as [`CachedThread`] packs them.
-    cache: [Atomic<u64>; CACHED_THREADS],
+    /// Threads that used the file lately.
+    cache: ThreadCache,
     /// How many of its threads' flags `need_return` and `return_error` are set: while it is zero, a
     /// thread need not take the lock to look at its own.
     pub attention: Atomic<i32>,
@@ -119,41 +117,6 @@ pub struct Inner {
 /// A held [`Process::inner`].
 pub type InnerGuard<'a> = Guard<'a, Inner, SpinLockBackend>;
 
-/// A thread and where its state is, in one word.
-///
-/// 22 bits of pid, the kernel's limit, 18 bits of index, 24 bits of generation.
-struct CachedThread;
-
-impl CachedThread {
-    const PID_BITS: u32 = 22;
-    const INDEX_BITS: u32 = 18;
-    const GENERATION_BITS: u32 = 24;
-
-    /// `None` if it does not fit; such a thread is found the long way.
-    fn pack(pid: Pid, key: ThreadKey) -> Option<u64> {
-        let (pid, (index, generation)) = (pid as u32, key.to_parts());
-        (pid >> Self::PID_BITS == 0
-            && index >> Self::INDEX_BITS == 0
-            && generation >> Self::GENERATION_BITS == 0)
-            .then_some(
-                (pid as u64) << (Self::INDEX_BITS + Self::GENERATION_BITS)
-                    | (index as u64) << Self::GENERATION_BITS
-                    | generation as u64,
-            )
-    }
-
-    #[inline]
-    fn unpack(word: u64, pid: Pid) -> Option<ThreadKey> {
-        if word >> (Self::INDEX_BITS + Self::GENERATION_BITS) != pid as u32 as u64 || word == 0 {
-            return None;
-        }
-        Some(ThreadKey::from_parts(
-            (word >> Self::GENERATION_BITS) as u32 & ((1 << Self::INDEX_BITS) - 1),
-            word as u32 & ((1 << Self::GENERATION_BITS) - 1),
-        ))
-    }
-}
-
 impl Process {
     /// Makes the state of a file that the current task opens.
     ///
@@ -171,7 +134,7 @@ impl Process {
                 pid: current.tgid(),
                 cred: file.cred().into(),
                 space,
-                cache: [const { Atomic::new(0) }; CACHED_THREADS],
+                cache: ThreadCache::new(),
                 attention: Atomic::new(0),
                 _count: Count::new(census::Kind::Process),
                 inner <- kernel::new_spinlock!(Inner::new(), "Process::inner"),
@@ -193,11 +156,6 @@ impl Process {
         self.refs.lock()
     }
 
-    #[inline]
-    fn cache_slot(&self, pid: Pid) -> Option<&Atomic<u64>> {
-        self.cache.get(pid as usize & (CACHED_THREADS - 1))
-    }
-
     /// Finds the state of the current task, or makes it.
     ///
     /// # Errors
@@ -206,12 +164,8 @@ impl Process {
     #[inline]
     pub fn current_thread(&self) -> Result<ThreadKey> {
         let pid = kernel::current!().pid();
-        // Only the task itself, or the release of the file, ends a thread, and then clears the
-        // slot: what is found under one's own pid is not stale.
-        if let Some(slot) = self.cache_slot(pid) {
-            if let Some(key) = CachedThread::unpack(slot.load(Relaxed), pid) {
-                return Ok(key);
-            }
+        if let Some(key) = self.cache.get(pid) {
+            return Ok(key);
         }
         self.register_thread(pid)
     }
@@ -223,9 +177,7 @@ impl Process {
             Some(key) => key,
             None => self.add_thread(pid)?,
         };
-        if let (Some(slot), Some(word)) = (self.cache_slot(pid), CachedThread::pack(pid, key)) {
-            slot.store(word, Relaxed);
-        }
+        self.cache.set(pid, key);
         Ok(key)
     }
 
@@ -305,11 +257,7 @@ impl Process {
             inner.leave_idle(key);
             let state = inner.threads.remove(key)?;
             let node = inner.by_pid.remove_node(&state.pid);
-            if let Some(slot) = self.cache_slot(state.pid) {
-                if CachedThread::unpack(slot.load(Relaxed), state.pid).is_some() {
-                    slot.store(0, Relaxed);
-                }
-            }
+            self.cache.clear(state.pid);
             (state, node)
         };
         drop(node);

@@ -111,11 +111,6 @@ impl<D: Device> Registration<D> {
         )
     }
 
-    /// The name under `/dev`.
-    pub fn name(&self) -> &CStr {
-        &self.name
-    }
-
     const OPERATIONS: bindings::file_operations = bindings::file_operations {
         owner: kernel::module::this_module::<D::Module>().as_ptr(),
         open: Some(Self::open),
@@ -169,6 +164,9 @@ impl<D: Device> Registration<D> {
         (open, unsafe { File::from_raw_file(file) })
     }
 
+    /// # Safety
+    ///
+    /// To be called by the kernel only, for an open file of this device.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The kernel calls `release` once, after all other operations have returned.
         let private: *mut c_void = unsafe { (*file).private_data };
@@ -177,6 +175,9 @@ impl<D: Device> Registration<D> {
         0
     }
 
+    /// # Safety
+    ///
+    /// To be called by the kernel only, for an open file of this device.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: The kernel passes an open file of this device.
         let (open, file) = unsafe { Self::open_file(file) };
@@ -186,6 +187,9 @@ impl<D: Device> Registration<D> {
         }
     }
 
+    /// # Safety
+    ///
+    /// To be called by the kernel only, for an open file of this device.
     unsafe extern "C" fn mmap(
         file: *mut bindings::file,
         vma: *mut bindings::vm_area_struct,
@@ -199,6 +203,9 @@ impl<D: Device> Registration<D> {
         }
     }
 
+    /// # Safety
+    ///
+    /// To be called by the kernel only, for an open file of this device.
     unsafe extern "C" fn poll(
         file: *mut bindings::file,
         table: *mut bindings::poll_table,
@@ -209,6 +216,9 @@ impl<D: Device> Registration<D> {
         D::poll(open, file, unsafe { PollTable::from_raw(table) })
     }
 
+    /// # Safety
+    ///
+    /// To be called by the kernel only, for an open file of this device.
     unsafe extern "C" fn flush(file: *mut bindings::file, _id: bindings::fl_owner_t) -> c_int {
         // SAFETY: The kernel passes an open file of this device.
         let (open, _) = unsafe { Self::open_file(file) };

@@ -324,12 +324,6 @@ impl<W> Queue<W> {
         Some(unsafe { T::Handle::from_raw(ptr) })
     }
 
-    /// Tells whether `item` is in this queue.
-    #[inline]
-    pub fn contains<T: Queued<Work = W>>(&self, item: &Item<T>) -> bool {
-        item.header.queue.load(Relaxed) == self.id
-    }
-
     /// Looks at the oldest item if it is a `T`.
     #[inline]
     pub fn front_is<T: Queued<Work = W>>(&self) -> bool {
@@ -349,10 +343,11 @@ impl<W> Queue<W> {
         while let Some(link) = cursor {
             // SAFETY: Members of the chain are live and ours.
             let header = unsafe { link.as_ref() };
-            // SAFETY: An item that records the type `T` is an `Item<T>`.
-            if header.kind == TypeId::of::<T>()
-                && matches(unsafe { &link.cast::<Item<T>>().as_ref().value })
-            {
+            let wanted = header.kind == TypeId::of::<T>() && {
+                // SAFETY: An item that records the type `T` is an `Item<T>`.
+                matches(unsafe { &link.cast::<Item<T>>().as_ref().value })
+            };
+            if wanted {
                 // SAFETY: The link was found in this queue.
                 unsafe { self.unlink(link) };
                 // SAFETY: The queue owned the handle, which has just left it.

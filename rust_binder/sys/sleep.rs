@@ -8,6 +8,7 @@
 
 use kernel::{
     bindings,
+    ffi::c_void,
     sync::aref::ARef,
     task::Task, //
 };
@@ -15,7 +16,7 @@ use kernel::{
 extern "C" {
     fn rust_binder_prepare_to_sleep();
     fn rust_binder_finish_sleep();
-    fn rust_binder_wake(task: *mut bindings::task_struct, sync: bool);
+    fn rust_binder_wake(task: *mut c_void, sync: bool);
 }
 
 /// What the waker is about to do, a hint for the scheduler.
@@ -42,7 +43,7 @@ impl Sleeper {
     #[inline]
     pub fn wake(self, how: Wake) {
         // SAFETY: The reference keeps the task alive for the length of the call.
-        unsafe { rust_binder_wake(self.0.as_ptr(), how == Wake::Sync) };
+        unsafe { rust_binder_wake(self.0.as_ptr().cast(), how == Wake::Sync) };
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! | file         | what                                                              |
 //! |--------------|-------------------------------------------------------------------|
-//! | [`write`]    | the loop over a thread's commands                                 |
+//! | [`mod@write`]| the loop over a thread's commands                                 |
 //! | [`send`]     | calls and oneway messages, from the check to the queue            |
 //! | [`reply`]    | replies, and the failure of a call                                |
 //! | [`build`]    | the receiver's buffer: data, offsets, security context            |

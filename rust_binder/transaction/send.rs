@@ -214,7 +214,7 @@ impl Session<'_> {
             flags: request.flags,
             parent: None,
             abandoned: Atomic::new(false),
-            count: Count::new(census::Kind::Call),
+            _count: Count::new(census::Kind::Call),
         };
         let mut call = Some(UniqueArc::new(call, GFP_KERNEL_ACCOUNT)?);
         let mut enlarged = KVec::new();

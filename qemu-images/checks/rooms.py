@@ -7,12 +7,28 @@ import re
 
 import tree
 
-NAMED = re.compile(r"\bcrate::(?:\{([^}]*)\}|(\w+))", re.S)
+NAMED = re.compile(r"\bcrate::(\{|\w+)")
 
 
 def rooms():
     base = os.path.join(tree.TOP, "rust_binder")
     return {entry for entry in os.listdir(base) if os.path.isdir(os.path.join(base, entry))}
+
+
+def top_names(code, start):
+    """The first name of each path in the group of imports that opens before `start`."""
+    names, depth, fresh = [], 1, True
+    for token in re.finditer(r"[{},]|\w+", code[start:]):
+        text = token[0]
+        depth += (text == "{") - (text == "}")
+        if depth == 0:
+            break
+        if text in "{},":
+            fresh = depth == 1
+        elif depth == 1 and fresh:
+            names.append(text)
+            fresh = False
+    return names
 
 
 def imports():
@@ -25,7 +41,7 @@ def imports():
             continue
         code, _ = tree.split_rust(tree.read(path))
         for match in NAMED.finditer(code):
-            names = re.findall(r"(?:^|,)\s*(\w+)", match[1]) if match[1] else [match[2]]
+            names = top_names(code, match.end()) if match[1] == "{" else [match[1]]
             for name in names:
                 if name in known and name != parts[1]:
                     line = code.count("\n", 0, match.start()) + 1

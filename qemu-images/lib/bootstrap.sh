@@ -53,17 +53,17 @@ apt_private() {
 
 # fetch_host_package NAME : downloads a package of the host's release and unpacks it in the cache.
 fetch_host_package() {
-	local name=$1 target=$CACHE/host/$1 work
+	local name=$1 target=$CACHE/host/$1 work unreachable=''
 	[ -d "$target" ] && return
 	need apt-get "apt; on a system without apt install mmdebstrap and $name by its own package manager"
 	need dpkg-deb dpkg
 	mkdir -p "$CACHE/host"
 	work=$(mktemp -d "$CACHE/host/.$name.XXXXXX")
 	# A source of the host's that fails is no obstacle as long as the package is found in another.
-	step "package lists of the host" apt_private update || true
+	if ! step "package lists of the host" apt_private -o APT::Update::Error-Mode=any update && network_failed; then unreachable=1; fi
 	if ! (cd "$work" && step "fetching $name" apt_private download "$name"); then
 		rm -rf "$work"
-		network_failed && die "no network: the host's package mirror could not be reached"
+		[ -z "$unreachable" ] || die "no network: the host's package mirror could not be reached"
 		die "missing tool: $name could not be downloaded; install it (package $name)"
 	fi
 	dpkg-deb -x "$work/$name"_*.deb "$work/root"

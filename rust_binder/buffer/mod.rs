@@ -20,21 +20,15 @@ mod space;
 
 pub(crate) use self::{
     layout::{
-        Layout,
         Section,
         Sizes, //
     },
-    ranges::{
-        Entry,
-        TakeError, //
-    },
+    ranges::TakeError,
     space::{
         AllocError,
         Allocation,
-        Delivered,
         Request,
-        Space,
-        Stats, //
+        Space, //
     },
 };
 pub(crate) use crate::sys::pages::PageReclaimer;

@@ -203,12 +203,6 @@ impl<T> Space<T> {
         self.pages.attach(vma, prepared)
     }
 
-    /// Whether the space is mapped.
-    #[inline]
-    pub(crate) fn is_mapped(&self) -> bool {
-        self.pages.is_mapped()
-    }
-
     /// Reserves a buffer, with all pages it needs. Sleeps only if a page or storage is missing.
     pub(crate) fn alloc(this: &Arc<Self>, request: &Request) -> Result<Allocation<T>, AllocError> {
         if !this.pages.is_mapped() {
@@ -242,6 +236,7 @@ impl<T> Space<T> {
         match Pages::pin(&this.pages, reservation.start, claim.layout.total()) {
             Ok(pin) => Ok(Allocation {
                 space: this.clone(),
+                user_address: (this.pages.base() as u64).wrapping_add(u64::from(reservation.start)),
                 held: Some(Held {
                     key: reservation.key,
                     pin,
@@ -280,6 +275,7 @@ impl<T> Space<T> {
     }
 
     /// The state, for those who debug.
+    #[allow(dead_code)] // For the logs.
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = Stats {
             pages: self.pages.counts(),
@@ -295,6 +291,7 @@ impl<T> Space<T> {
 
     /// Lists buffers by address, from the first that starts at `from` or after it. Returns how
     /// many there were, up to what `out` takes.
+    #[allow(dead_code)] // For the logs.
     pub(crate) fn entries(&self, from: u32, out: &mut [Entry]) -> usize {
         self.inner.lock().ranges.entries(from, out)
     }
@@ -311,6 +308,7 @@ pub(crate) struct Allocation<T> {
     space: Arc<Space<T>>,
     /// Taken out only when the allocation goes.
     held: Option<Held>,
+    user_address: u64,
     layout: Layout,
     clear_on_free: bool,
     spam_suspect: bool,
@@ -326,8 +324,7 @@ impl<T> Allocation<T> {
     /// Where the receiver will see the data.
     #[inline]
     pub(crate) fn user_address(&self) -> u64 {
-        let start = self.held.as_ref().map_or(0, |held| held.pin.start());
-        (self.space.pages.base() as u64).wrapping_add(u64::from(start))
+        self.user_address
     }
 
     /// Where the receiver will see a section, empty or not.
@@ -420,12 +417,6 @@ impl<'a, T> Delivered<'a, T> {
         }
     }
 
-    /// The payload, until it is taken.
-    #[inline]
-    pub(crate) fn payload_mut(&mut self) -> Option<&mut T> {
-        self.payload.as_mut()
-    }
-
     /// Takes the payload.
     #[inline]
     pub(crate) fn take_payload(&mut self) -> Option<T> {
@@ -436,12 +427,6 @@ impl<'a, T> Delivered<'a, T> {
     #[inline]
     pub(crate) fn entry(&self) -> &Entry {
         &self.entry
-    }
-
-    /// Where user space saw the data.
-    #[inline]
-    pub(crate) fn user_address(&self) -> u64 {
-        (self.space.pages.base() as u64).wrapping_add(u64::from(self.entry.start))
     }
 }
 

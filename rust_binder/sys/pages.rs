@@ -105,14 +105,6 @@ pub(crate) struct Pinned {
     len: u32,
 }
 
-impl Pinned {
-    /// Where the part starts.
-    #[inline]
-    pub(crate) fn start(&self) -> u32 {
-        self.start
-    }
-}
-
 /// Where the space is and what is in it.
 struct Area {
     base: usize,

@@ -123,7 +123,7 @@ impl Classes {
         };
         let class = class_of(block.size);
         let older = self.head(class);
-        block.state = State::Free { newer: None, older };
+        block.set_state(State::Free { newer: None, older });
         if let Some(State::Free { newer, .. }) = Self::state(slab, older) {
             *newer = Some(at);
         }

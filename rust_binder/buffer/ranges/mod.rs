@@ -275,7 +275,7 @@ impl<T> Ranges<T> {
     /// Lets user space free a range from now on.
     pub(crate) fn deliver(&mut self, key: Reserved, payload: T) {
         if let Some(block) = self.slab.get_mut(key.0) {
-            block.state = State::Delivered(payload);
+            block.set_state(State::Delivered(payload));
         }
     }
 
@@ -310,7 +310,7 @@ impl<T> Ranges<T> {
         match core::mem::replace(&mut block.state, State::Taken) {
             State::Delivered(payload) => Ok((Taken(at), entry, payload)),
             other => {
-                block.state = other;
+                block.set_state(other);
                 Err(TakeError::NotDelivered)
             }
         }

@@ -94,11 +94,19 @@ pub(super) struct Block<T> {
 }
 
 impl<T> Block<T> {
+    /// Replaces a state that has no payload. All have none except `Delivered`, which only
+    /// [`Ranges::take`](super::Ranges::take) ends; so there is nothing to drop, and saying so keeps
+    /// the look for it out of the short path.
+    #[inline]
+    pub(super) fn set_state(&mut self, state: State<T>) {
+        core::mem::forget(core::mem::replace(&mut self.state, state));
+    }
+
     /// Makes the block a reserved one. It has no account yet.
     #[inline]
     pub(super) fn reserve(&mut self, claim: &Claim) {
         self.sender = claim.sender;
-        self.state = State::Reserved;
+        self.set_state(State::Reserved);
         self.details = Details {
             layout: claim.layout,
             debug_id: claim.debug_id,
@@ -270,7 +278,7 @@ impl<T> Slab<T> {
     pub(super) fn vacate(&mut self, at: Index) {
         let next = self.vacant;
         if let Some(block) = self.get_mut(at) {
-            block.state = State::Vacant { next };
+            block.set_state(State::Vacant { next });
             self.vacant = Some(at);
             self.vacant_len = self.vacant_len.wrapping_add(1);
         }

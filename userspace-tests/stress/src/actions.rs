@@ -9,7 +9,7 @@ use crate::message::{Message, Object, Parcel, Random, code};
 use crate::serve::{LOST, forwarded};
 use crate::side::Side;
 use crate::talk::{Outcome, Talk};
-use crate::worker::{MAIN, Peer, Worker};
+use crate::worker::{self, MAIN, Peer, Worker};
 use binder_abi::*;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -66,9 +66,9 @@ impl Caller {
             }
             self.act();
         }
-        // With a thread's end the driver learns nothing; both ways of going must do.
+        // What it owes must be written; whether the driver is told of the thread's end must not matter.
+        self.talk.flush();
         if self.numbers.random_bool(0.5) {
-            self.talk.flush();
             self.talk.leave_thread();
         }
     }
@@ -437,13 +437,19 @@ impl Caller {
         };
         let fresh = self.fresh();
         let parcel = Self::with_binders(Parcel::new(self.numbers.next_u64(), 64, 0, 0), &fresh);
-        let (handle, parcel, reason) = match self.numbers.random_range(0..5) {
+        let (handle, parcel, reason) = match self.numbers.random_range(0..6) {
             0 => (u32::MAX >> 1, parcel, Errno::EINVAL),
             1 => (
                 peer.handle.number,
                 parcel.file_number(u32::MAX >> 2),
                 Errno::EBADF,
             ),
+            5 => {
+                // More than anybody has mapped.
+                let mut parcel = parcel;
+                parcel.data.resize(worker::MAPPING.get() + 8, 0);
+                (peer.handle.number, parcel, Errno::ENOSPC)
+            }
             2 => (
                 peer.handle.number,
                 parcel.handle(u32::MAX >> 1),
@@ -463,8 +469,14 @@ impl Caller {
             }
         };
         match self.talk.call(handle, code::ECHO, &parcel) {
-            Outcome::Failed(error) if error == reason => self.talk.line.count(Count::BadCalls),
-            Outcome::Failed(error) if error != Errno::ENOSPC => {
+            Outcome::Failed(error) if error == reason => {
+                self.talk.line.count(Count::BadCalls);
+                if error == Errno::ENOSPC {
+                    self.talk.line.count(Count::NoSpace);
+                }
+            }
+            Outcome::Failed(Errno::ENOSPC) => self.talk.line.count(Count::NoSpace),
+            Outcome::Failed(error) => {
                 self.talk.line.violation(&format!(
                     "a malformed call was refused with {error}, not {reason}"
                 ));

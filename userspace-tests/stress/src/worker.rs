@@ -23,7 +23,7 @@ pub const MAIN: u64 = 0x10;
 /// The binder of the context manager.
 pub const DIRECTORY: u64 = 0x20;
 /// Small enough to be full at times.
-const MAPPING: NonZeroUsize = NonZeroUsize::new(128 << 10).unwrap();
+pub const MAPPING: NonZeroUsize = NonZeroUsize::new(128 << 10).unwrap();
 /// Looper threads the driver may ask for.
 const SPAWNABLE: u32 = 3;
 /// How long winding up may take.

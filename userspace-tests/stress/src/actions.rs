@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thread that makes calls: what it does, chosen at random, and what must come of it.
+//! A thread that makes calls: what it does, chosen at random, and what must come of it. What goes against the rules is in
+//! [`misuse`](crate::misuse).
 
 use crate::board::{Count, phase};
 use crate::books::{Handle, cookie_of, lock};
-use crate::device::Device;
 use crate::message::{Message, Object, Parcel, Random, code};
 use crate::serve::{LOST, forwarded};
-use crate::side::Side;
 use crate::talk::{Outcome, Talk};
-use crate::worker::{self, MAIN, Peer, Worker};
+use crate::worker::{MAIN, Peer, Worker};
 use binder_abi::*;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -17,7 +16,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{pipe2, read};
 use rand::{Rng, RngExt};
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +25,9 @@ const KEPT: usize = 24;
 
 /// A thread that makes calls.
 pub struct Caller {
-    worker: &'static Worker,
-    talk: Talk<'static>,
-    numbers: Random,
+    pub(crate) worker: &'static Worker,
+    pub(crate) talk: Talk<'static>,
+    pub(crate) numbers: Random,
     number: usize,
     generation: u64,
     /// Streams of oneway calls, by target: name and last number.
@@ -108,13 +106,13 @@ impl Caller {
         }
     }
 
-    fn busy(&mut self) {
+    pub(crate) fn busy(&mut self) {
         self.talk.line.count(Count::Busy);
         std::thread::sleep(Duration::from_millis(self.numbers.random_range(0..4)));
     }
 
     /// Some other worker.
-    fn peer(&mut self) -> Option<(usize, Peer)> {
+    pub(crate) fn peer(&mut self) -> Option<(usize, Peer)> {
         let others = self.worker.plan.workers - 1;
         let slot = (self.worker.plan.slot + 1 + self.numbers.random_range(0..others))
             % self.worker.plan.workers;
@@ -136,7 +134,7 @@ impl Caller {
     }
 
     /// Sorts out how a call to a peer ended and returns the reply, checked.
-    fn settle(
+    pub(crate) fn settle(
         &mut self,
         slot: usize,
         peer: &Peer,
@@ -232,7 +230,7 @@ impl Caller {
     }
 
     /// Names for new binders, written in the books as being sent.
-    fn fresh(&mut self) -> Vec<u64> {
+    pub(crate) fn fresh(&mut self) -> Vec<u64> {
         let fresh: Vec<_> = (0..self.numbers.random_range(1..4))
             .map(|_| self.worker.fresh())
             .collect();
@@ -241,7 +239,7 @@ impl Caller {
         fresh
     }
 
-    fn with_binders(parcel: Parcel, binders: &[u64]) -> Parcel {
+    pub(crate) fn with_binders(parcel: Parcel, binders: &[u64]) -> Parcel {
         binders
             .iter()
             .fold(parcel, |parcel, &ptr| parcel.binder(ptr, cookie_of(ptr)))
@@ -427,133 +425,6 @@ impl Caller {
         if let Some((handle, cookie)) = self.worker.deaths.take_back(self.numbers.next_u64()) {
             self.talk.clear_death(handle, cookie);
             self.talk.flush();
-        }
-    }
-
-    /// Something that must be refused, with the right reason.
-    fn bad_call(&mut self) {
-        let Some((slot, peer)) = self.peer() else {
-            return;
-        };
-        let fresh = self.fresh();
-        let parcel = Self::with_binders(Parcel::new(self.numbers.next_u64(), 64, 0, 0), &fresh);
-        let (handle, parcel, reason) = match self.numbers.random_range(0..6) {
-            0 => (u32::MAX >> 1, parcel, Errno::EINVAL),
-            1 => (
-                peer.handle.number,
-                parcel.file_number(u32::MAX >> 2),
-                Errno::EBADF,
-            ),
-            5 => {
-                // More than anybody has mapped.
-                let mut parcel = parcel;
-                parcel.data.resize(worker::MAPPING.get() + 8, 0);
-                (peer.handle.number, parcel, Errno::ENOSPC)
-            }
-            2 => (
-                peer.handle.number,
-                parcel.handle(u32::MAX >> 1),
-                Errno::EINVAL,
-            ),
-            3 => {
-                let mut parcel = parcel;
-                let beyond = parcel.data.len() as u64 + 8;
-                parcel.offsets.push(beyond);
-                (peer.handle.number, parcel, Errno::EFAULT)
-            }
-            _ => {
-                let mut parcel = parcel;
-                let again = parcel.offsets.last().copied().unwrap_or_default();
-                parcel.offsets.push(again + 4);
-                (peer.handle.number, parcel, Errno::EFAULT)
-            }
-        };
-        match self.talk.call(handle, code::ECHO, &parcel) {
-            Outcome::Failed(error) if error == reason => {
-                self.talk.line.count(Count::BadCalls);
-                if error == Errno::ENOSPC {
-                    self.talk.line.count(Count::NoSpace);
-                }
-            }
-            Outcome::Failed(Errno::ENOSPC) => self.talk.line.count(Count::NoSpace),
-            Outcome::Failed(error) => {
-                self.talk.line.violation(&format!(
-                    "a malformed call was refused with {error}, not {reason}"
-                ));
-            }
-            Outcome::Reply(_) => self
-                .talk
-                .line
-                .violation(&format!("a malformed call, due {reason}, was answered")),
-            outcome => {
-                self.settle(slot, &peer, &parcel, outcome);
-            }
-        }
-        fresh.iter().for_each(|&ptr| self.worker.nodes.sent(ptr));
-    }
-
-    fn vanish(&mut self) {
-        let Some((slot, peer)) = self.peer() else {
-            return;
-        };
-        let parcel = Parcel::new(self.numbers.next_u64(), 8, 0, 0);
-        match self.talk.call(peer.handle.number, code::VANISH, &parcel) {
-            // What the thread's leaving means for its caller.
-            Outcome::Dead => self.talk.line.count(Count::DeadReplies),
-            outcome => {
-                self.settle(slot, &peer, &parcel, outcome);
-            }
-        }
-    }
-
-    fn abandon(&mut self) {
-        let Some((_, peer)) = self.peer() else { return };
-        let parcel = Parcel::new(self.numbers.next_u64(), 300, 300, 0);
-        self.talk.flush();
-        self.talk.abandon(peer.handle.number, code::ECHO, &parcel);
-    }
-
-    fn leave_thread(&mut self) {
-        self.talk.flush();
-        self.talk.leave_thread();
-        self.talk.line.count(Count::ThreadExits);
-    }
-
-    /// Opens the device a second time, uses it, and removes its mapping before a reply can be delivered there.
-    fn side(&mut self) {
-        const SIZE: NonZeroUsize = NonZeroUsize::new(64 << 10).unwrap();
-        if self.worker.plan.slot == 0 {
-            // The context manager cannot call handle 0, by whichever file.
-            return;
-        }
-        let line = self.talk.line;
-        let device = match Device::open(&self.worker.plan.device, SIZE, false) {
-            Ok(device) => device,
-            Err(error) => return line.violation(&format!("opening the device again: {error:#}")),
-        };
-        let spare = crate::board::ThreadLine::default();
-        let mut talk = Talk::new(&device, line, &spare, &Side, false);
-        let parcel = Parcel::new(self.numbers.next_u64(), 500, 500, 0);
-        match talk.call(0, code::ECHO, &parcel) {
-            Outcome::Reply(message) => {
-                if let Err(error) = message.check_reply(&parcel) {
-                    line.violation(&format!("on a second file: {error}"));
-                }
-            }
-            Outcome::Dead | Outcome::Failed(Errno::ENOSPC) => return self.busy(),
-            other => line.violation(&format!("a call on a second file ended with {other:?}")),
-        }
-        if let Err(error) = device.unmap() {
-            return line.violation(&format!("munmap: {error:#}"));
-        }
-        // The call goes out, but there is no room any more for what comes back.
-        match talk.call(0, code::ECHO, &parcel) {
-            Outcome::Dead => line.count(Count::Unmapped),
-            Outcome::Failed(Errno::ENOSPC) => self.busy(),
-            other => line.violation(&format!("a call without a mapping ended with {other:?}")),
-        }
-        if self.numbers.random_bool(0.5) {
-            talk.leave_thread();
         }
     }
 }

@@ -11,7 +11,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`supervisor`] | starting, killing, watching; shutting down in order |
-//! | [`worker`], [`serve`], [`actions`] | a worker: its life, what it does when called, what it calls |
+//! | [`worker`], [`serve`] | a worker: its life, and what it does when called |
+//! | [`actions`], [`misuse`] | what it calls, by the rules and against them |
 //! | [`talk`] | one thread's conversation with the driver |
 //! | [`books`] | counts of binders, handles and deaths, checked as they change |
 //! | [`message`] | what is said, and how both sides check it |
@@ -29,6 +30,7 @@ mod books;
 mod device;
 mod kernel;
 mod message;
+mod misuse;
 mod report;
 mod serve;
 mod side;

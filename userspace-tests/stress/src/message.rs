@@ -316,3 +316,49 @@ fn object(data: &[u8], offset: u64) -> Result<Raw, String> {
         kind => Err(format!("an object of type {kind:x} at {offset}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrive(parcel: &Parcel) -> Result<Message, String> {
+        Message::parse(&parcel.data, &parcel.offsets, |fd| {
+            panic!("file {fd} in a message without files")
+        })
+    }
+
+    #[test]
+    fn what_arrives_unchanged_is_accepted() {
+        let call = Parcel::new(7, 1001, 1, 2).binder(0x10, 0x20).handle(5);
+        let message = arrive(&call).unwrap();
+        message.check_call().unwrap();
+        assert_eq!((message.header.a, message.header.b), (1, 2));
+        let own = Object::Own {
+            ptr: 0x10,
+            cookie: 0x20,
+        };
+        assert_eq!(message.objects, [own, Object::Handle(5)]);
+        let reply = arrive(&Parcel::answer(&message, 99, 0, 0)).unwrap();
+        reply.check_reply(&call).unwrap();
+    }
+
+    #[test]
+    fn a_changed_byte_is_seen() {
+        let call = Parcel::new(7, 100, 0, 0);
+        let mut changed = Parcel::new(7, 100, 0, 0);
+        changed.data[size_of::<Header>() + 50] ^= 1;
+        let message = arrive(&changed).unwrap();
+        assert!(message.check_call().is_err());
+        let honest = arrive(&call).unwrap();
+        let mut reply = Parcel::answer(&honest, 100, 0, 0);
+        reply.data[size_of::<Header>() + 50] ^= 1;
+        assert!(arrive(&reply).unwrap().check_reply(&call).is_err());
+    }
+
+    #[test]
+    fn an_answer_to_another_call_is_seen() {
+        let (call, other) = (Parcel::new(7, 10, 0, 0), Parcel::new(8, 10, 0, 0));
+        let answer = Parcel::answer(&arrive(&other).unwrap(), 10, 0, 0);
+        assert!(arrive(&answer).unwrap().check_reply(&call).is_err());
+    }
+}

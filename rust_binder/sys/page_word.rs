@@ -23,7 +23,7 @@
 //! of the word has for that. Entering and leaving take no lock.
 //!
 //! There is room for all users: a buffer that touches a page takes at least eight bytes of it, so
-//! there are at most `PAGE_SIZE / 8`.
+//! there are at most `PAGE_SIZE / 8`. More than twice as many are refused, whoever they are.
 //!
 //! This is a pure module: it runs in the kernel, on a host and under a model checker.
 
@@ -48,6 +48,17 @@ pub(crate) trait Word {
     fn replace_acquire(&self, old: usize, new: usize) -> Result<(), usize>;
 }
 
+/// What a user finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// There is a page.
+    There,
+    /// There is none: the user has to install it, or to wait for whoever does.
+    Missing,
+    /// There are too many users: this one is none.
+    Refused,
+}
+
 /// What the shrinker finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
@@ -69,6 +80,8 @@ impl<W: Word, const SHIFT: usize> PageWord<W, SHIFT> {
     const USED: usize = 1 << (SHIFT - 1);
     /// The number of users.
     const USERS: usize = Self::USED - 1;
+    /// Set in a number of users that is too large: far below the one that does not fit.
+    const CROWD: usize = 1 << (SHIFT - 2);
     /// The address.
     const ADDRESS: usize = !(Self::USED | Self::USERS);
 
@@ -77,24 +90,33 @@ impl<W: Word, const SHIFT: usize> PageWord<W, SHIFT> {
         Self(W::zero())
     }
 
-    /// Becomes a user of the page, and tells whether there is one. If not, the user has to install
-    /// it or wait for whoever does.
+    /// Becomes a user of the page, unless there are absurdly many.
     #[inline]
-    pub(crate) fn enter(&self) -> bool {
+    pub(crate) fn enter(&self) -> Entered {
         // Acquire: the page was prepared before it was installed.
         let word = self.0.add_acquire(1);
-        if word & Self::USED == 0 {
-            self.mark();
+        if word & (Self::USED | Self::CROWD) != Self::USED && !self.enter_slowly(word) {
+            return Entered::Refused;
         }
-        word & Self::ADDRESS != 0
+        if word & Self::ADDRESS != 0 {
+            Entered::There
+        } else {
+            Entered::Missing
+        }
     }
 
-    /// Sets the mark. If that fails all the time, others are busy with the page, and it is marked
-    /// or in use anyway.
+    /// Sets the mark, or refuses the user.
     #[cold]
-    fn mark(&self) {
+    fn enter_slowly(&self, word: usize) -> bool {
+        if word & Self::CROWD != 0 {
+            self.leave();
+            return false;
+        }
+        // If that fails, others are busy with the page. They are users too, and one of them marks
+        // it; if not, it counts as unused for once.
         let word = self.0.load();
         let _ = self.0.replace_acquire(word, word | Self::USED);
+        true
     }
 
     /// Stops being a user.

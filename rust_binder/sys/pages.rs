@@ -19,20 +19,18 @@
 //! tries both, in the opposite order: it may run in an allocation under the mutex.
 
 mod page;
+mod reclaim;
 
 use self::page::{
     OwnedPage,
     PageWord, //
 };
 use super::{
-    page_word::Age,
-    shrinker::{
-        Listed,
-        OnList,
-        Owner,
-        Reclaimer,
-        Verdict, //
+    page_word::{
+        Age,
+        Entered, //
     },
+    shrinker::{OnList, Reclaimer},
     vma::Mapping, //
 };
 use kernel::{
@@ -43,10 +41,7 @@ use kernel::{
         c_void, //
     },
     mm::{
-        virt::{
-            VmaMixedMap,
-            VmaNew, //
-        },
+        virt::VmaNew,
         Mm,
         MmWithUser, //
     },
@@ -219,15 +214,22 @@ impl Pages {
         if words.is_empty() {
             return Err(PinError::NotMapped);
         }
-        let mut all_there = true;
+        let mut missing = false;
+        let mut entered = 0usize;
         for word in words {
-            all_there &= word.enter();
-        }
-        if !all_there {
-            if let Err(error) = Self::install_missing(this, area.base, first, words) {
-                for word in words {
-                    word.leave();
+            match word.enter() {
+                Entered::There => {}
+                Entered::Missing => missing = true,
+                Entered::Refused => {
+                    leave(words.iter().take(entered));
+                    return Err(PinError::NoMemory);
                 }
+            }
+            entered = entered.wrapping_add(1);
+        }
+        if missing {
+            if let Err(error) = Self::install_missing(this, area.base, first, words) {
+                leave(words.iter());
                 return Err(error);
             }
         }
@@ -243,9 +245,7 @@ impl Pages {
     #[inline]
     pub(crate) fn unpin(&self, pin: Pinned) {
         if let Some((_, words)) = self.pinned(&pin) {
-            for word in words {
-                word.leave();
-            }
+            leave(words.iter());
         }
     }
 
@@ -439,72 +439,10 @@ impl Pages {
     }
 }
 
-impl Owner for Pages {
-    fn reclaim(&self, index: usize, listed: Listed<'_, Self>) -> Verdict {
-        let Some(area) = self.area.as_ref() else {
-            return listed.skip();
-        };
-        let Some(word) = area.words.get(index) else {
-            return listed.skip();
-        };
-        match word.age() {
-            Age::Old => {}
-            Age::Young | Age::InUse => return listed.later(),
-            Age::Absent => return listed.skip(),
-        }
-        // From here on only locks that are free.
-        let Some(mut entries) = self.entries.try_lock() else {
-            return listed.skip();
-        };
-        let Some(slot) = entries.get_mut(index) else {
-            return listed.skip();
-        };
-        let Some(mm) = self.mapping.users() else {
-            // The address space is being torn down: there is nothing to take out of it.
-            return self.take_page(None, 0, word, slot, listed);
-        };
-        let addr = area.base.wrapping_add(index << PAGE_SHIFT);
-        self.mapping
-            .try_with_vma(&mm, addr, listed, |vma, listed| {
-                self.take_page(vma, addr, word, slot, listed)
-            })
-            .unwrap_or_else(Listed::skip)
-    }
-}
-
-impl Pages {
-    /// Takes a page away and frees it. The mutex is held, and so is the lock of the vma.
-    fn take_page(
-        &self,
-        vma: Option<&VmaMixedMap>,
-        addr: usize,
-        word: &PageWord,
-        slot: &mut Option<OnList<Pages>>,
-        listed: Listed<'_, Self>,
-    ) -> Verdict {
-        let Some(kept) = slot.take() else {
-            return listed.skip();
-        };
-        let Some(page) = OwnedPage::take_from(word, false) else {
-            *slot = Some(kept);
-            return listed.later();
-        };
-        // The word has no page any more; the entry goes too, or the page comes back.
-        match listed.take(kept) {
-            Ok((entry, verdict)) => {
-                if let Some(vma) = vma {
-                    vma.zap_vma_range(addr, PAGE_SIZE);
-                }
-                drop(page);
-                drop(entry);
-                verdict
-            }
-            Err((kept, listed)) => {
-                // Not reached: the entry is the one of this page.
-                let _ = page.put_into(word);
-                *slot = Some(kept);
-                listed.skip()
-            }
-        }
+/// Stops being a user of these pages.
+#[inline]
+fn leave<'a>(words: impl Iterator<Item = &'a PageWord>) {
+    for word in words {
+        word.leave();
     }
 }

@@ -2,7 +2,7 @@
 
 //! Page words: step by step, and all interleavings of users, an installer and the shrinker.
 
-use crate::page_word::{Age, PageWord, Word};
+use crate::page_word::{Age, Entered, PageWord, Word};
 
 #[cfg(feature = "loom")]
 use loom::sync::atomic::AtomicUsize;
@@ -57,7 +57,7 @@ mod steps {
         assert_eq!(page.age(), Age::Absent);
         assert_eq!(page.claim(true), None);
 
-        assert!(!page.enter());
+        assert_eq!(page.enter(), Entered::Missing);
         assert_eq!(page.age(), Age::Absent);
         assert_eq!(page.address(), None);
         assert!(page.install(0x5000));
@@ -65,7 +65,7 @@ mod steps {
         assert_eq!(page.age(), Age::InUse);
         assert_eq!(page.claim(true), None);
 
-        assert!(page.enter());
+        assert_eq!(page.enter(), Entered::There);
         page.leave();
         assert_eq!(page.age(), Age::InUse);
         page.leave();
@@ -85,7 +85,7 @@ mod steps {
         page.install(0x1000);
         page.leave();
         assert_eq!(page.age(), Age::Young);
-        assert!(page.enter());
+        assert_eq!(page.enter(), Entered::There);
         page.leave();
         assert_eq!(page.claim(false), None);
         assert_eq!(page.age(), Age::Young);
@@ -107,7 +107,7 @@ mod steps {
         let page = Page::new();
         page.install(0x1000);
         for _ in 0..4096 / 8 {
-            assert!(page.enter());
+            assert_eq!(page.enter(), Entered::There);
         }
         assert_eq!(page.address().unwrap().get(), 0x1000);
         for _ in 0..4096 / 8 {
@@ -115,6 +115,25 @@ mod steps {
             page.leave();
         }
         assert_eq!(page.age(), Age::Young);
+    }
+
+    /// Far more users than a space can have do not spoil the word.
+    #[test]
+    fn a_crowd_is_refused() {
+        let page = Page::new();
+        page.install(0x1000);
+        let users = (0..100_000)
+            .filter(|_| page.enter() == Entered::There)
+            .count();
+        assert_eq!(users, 1024);
+        assert_eq!(page.address().unwrap().get(), 0x1000);
+        for _ in 0..users {
+            assert_eq!(page.age(), Age::InUse);
+            page.leave();
+        }
+        assert_eq!(page.age(), Age::Young);
+        assert_eq!(page.age(), Age::Old);
+        assert_eq!(page.enter(), Entered::There);
     }
 
     #[test]
@@ -165,7 +184,7 @@ mod interleavings {
 
         /// What `Pages::pin`, a write and `Pages::unpin` do.
         fn use_once(&self, exclusive: bool) {
-            if !self.word.enter() {
+            if self.word.enter() == Entered::Missing {
                 let mut free = self.free.lock().unwrap();
                 if self.word.address().is_none() {
                     let address = free.pop().unwrap();

@@ -94,6 +94,14 @@ impl Cx {
         }
     }
 
+    /// Whether the device is one of the Rust driver's. Only for a difference that
+    /// `Documentation/differences.md` lists.
+    pub fn is_rust_driver(&self) -> bool {
+        let name = self.device.file_name().and_then(|name| name.to_str());
+        let names = std::fs::read_to_string("/sys/module/rust_binder/parameters/devices");
+        names.is_ok_and(|names| names.trim().split(',').any(|each| Some(each) == name))
+    }
+
     /// Records an observation, to be compared between drivers.
     pub fn note(&mut self, what: &str, seen: impl fmt::Debug) {
         self.notes.push((what.into(), format!("{seen:?}")));

@@ -262,6 +262,7 @@ impl Process {
                 drop(refs);
                 if let Some(reference) = removed {
                     Self::finish_reference(reference);
+                    self.shrink_references();
                 }
                 Ok(())
             }
@@ -272,6 +273,16 @@ impl Process {
     pub(super) fn drop_reference(&self, handle: Handle, strength: Strength) {
         // A process that died took its table with it.
         let _ = self.change_reference(handle, strength, RefChange::Decrement);
+    }
+
+    /// Gives back what the table no longer needs.
+    fn shrink_references(&self) {
+        loop {
+            let room = self.lock_refs().table.shrink();
+            if room.is_none() {
+                return;
+            }
+        }
     }
 
     fn take_reference(refs: &mut Refs, handle: Handle) -> Option<Ref> {

@@ -270,13 +270,18 @@ impl ThreadState {
         Wakeup::new(self.sleeper.take(), how)
     }
 
-    /// Makes sure that one more call fits the stack; `false` if that takes more memory than
-    /// `enlarged`, an empty vector, has.
+    /// Makes sure that one more call fits the stack.
+    ///
+    /// `false` if that takes more memory than `enlarged` has; it is to be an empty vector, and none
+    /// where memory was not found necessary yet, because dropping even an empty one costs a call.
     #[inline]
-    pub fn make_stack_room(&mut self, enlarged: &mut KVec<Frame>) -> bool {
+    pub fn make_stack_room(&mut self, enlarged: &mut Option<KVec<Frame>>) -> bool {
         if self.stack.len() < self.stack.capacity() {
             return true;
         }
+        let Some(enlarged) = enlarged else {
+            return false;
+        };
         if enlarged.capacity() <= self.stack.len() {
             return false;
         }

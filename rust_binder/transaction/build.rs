@@ -43,7 +43,7 @@ use kernel::{
 };
 
 /// Bytes of offsets read at a time.
-const OFFSETS_BLOCK: usize = 128;
+const OFFSETS_BLOCK: usize = 64;
 
 /// To whom a message goes.
 pub(super) struct Recipient<'a> {

@@ -52,8 +52,9 @@ use kernel::{
     }, //
 };
 
-/// Room for the first word, a completion and a transaction with security context.
-const COLLECT: usize = 128;
+/// Room for the first word, a completion and a transaction with security context. Up to this size
+/// the compiler clears it with a few instructions of its own.
+const COLLECT: usize = 112;
 
 type Returns = ReturnBuffer<COLLECT>;
 
@@ -192,7 +193,7 @@ impl Session<'_> {
     /// Locks the process, with room on the thread's stack for a call that it may be given.
     #[inline]
     fn lock_with_stack_room(&self) -> Result<InnerGuard<'_>> {
-        let mut enlarged = KVec::new();
+        let mut enlarged = None;
         loop {
             let mut inner = self.process.lock();
             let thread = inner.thread(self.thread).ok_or(ESRCH)?;
@@ -201,7 +202,7 @@ impl Session<'_> {
             }
             let depth = thread.stack.len().saturating_mul(2).max(1);
             drop(inner);
-            enlarged = KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?;
+            enlarged = Some(KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
         }
     }
 

@@ -217,7 +217,7 @@ impl Session<'_> {
             _count: Count::new(census::Kind::Call),
         };
         let mut call = Some(UniqueArc::new(call, GFP_KERNEL_ACCOUNT)?);
-        let mut enlarged = KVec::new();
+        let mut enlarged = None;
         loop {
             let mut depth = None;
             let mut noted = None;
@@ -252,7 +252,7 @@ impl Session<'_> {
                 return Ok((call, begun));
             }
             let depth = depth.unwrap_or(0).saturating_mul(2).max(1);
-            enlarged = KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?;
+            enlarged = Some(KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
         }
     }
 

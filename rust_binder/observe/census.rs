@@ -44,35 +44,39 @@ impl Kind {
         Kind::Attachments,
     ];
 
-    fn counter(self) -> &'static Atomic<i32> {
-        static PROCESS: Atomic<i32> = Atomic::new(0);
-        static THREAD: Atomic<i32> = Atomic::new(0);
-        static NODE: Atomic<i32> = Atomic::new(0);
-        static REFERENCE: Atomic<i32> = Atomic::new(0);
-        static DEATH: Atomic<i32> = Atomic::new(0);
-        static CALL: Atomic<i32> = Atomic::new(0);
-        static ATTACHMENTS: Atomic<i32> = Atomic::new(0);
+    fn counter(self) -> &'static Counter {
+        static COUNTERS: [Counter; Kind::ALL.len()] = [const { Counter::new() }; Kind::ALL.len()];
+        static SPARE: Counter = Counter::new();
 
-        match self {
-            Kind::Process => &PROCESS,
-            Kind::Thread => &THREAD,
-            Kind::Node => &NODE,
-            Kind::Reference => &REFERENCE,
-            Kind::Death => &DEATH,
-            Kind::Call => &CALL,
-            Kind::Attachments => &ATTACHMENTS,
-        }
+        COUNTERS.get(self as usize).unwrap_or(&SPARE)
     }
 
     fn name(self) -> &'static str {
         match self {
-            Kind::Process => "processes",
-            Kind::Thread => "threads",
-            Kind::Node => "nodes",
-            Kind::Reference => "references",
-            Kind::Death => "deaths",
-            Kind::Call => "calls",
+            Kind::Process => "proc",
+            Kind::Thread => "thread",
+            Kind::Node => "node",
+            Kind::Reference => "ref",
+            Kind::Death => "death",
+            Kind::Call => "call",
             Kind::Attachments => "attachments",
+        }
+    }
+}
+
+/// The number of objects of one kind.
+struct Counter {
+    /// That exist.
+    active: Atomic<i32>,
+    /// That were made since the module was loaded; it wraps.
+    total: Atomic<i32>,
+}
+
+impl Counter {
+    const fn new() -> Self {
+        Self {
+            active: Atomic::new(0),
+            total: Atomic::new(0),
         }
     }
 }
@@ -84,7 +88,9 @@ impl Count {
     /// One more of `kind`.
     #[inline]
     pub fn new(kind: Kind) -> Self {
-        kind.counter().add(1, Relaxed);
+        let counter = kind.counter();
+        counter.active.add(1, Relaxed);
+        counter.total.add(1, Relaxed);
         Self(kind)
     }
 }
@@ -92,17 +98,24 @@ impl Count {
 impl Drop for Count {
     #[inline]
     fn drop(&mut self) {
-        self.0.counter().add(-1, Relaxed);
+        self.0.counter().active.add(-1, Relaxed);
     }
 }
 
-/// The numbers as a text, a line for each kind.
+/// The numbers as a text, a line for each kind, in the form that the C driver's statistics have.
 pub struct Census;
 
 impl kernel::debugfs::Writer for Census {
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for kind in Kind::ALL {
-            writeln!(out, "{} {}", kind.name(), kind.counter().load(Relaxed))?;
+            let counter = kind.counter();
+            let (active, total) = (counter.active.load(Relaxed), counter.total.load(Relaxed));
+            writeln!(
+                out,
+                "{}: active {active} total {}",
+                kind.name(),
+                total as u32
+            )?;
         }
         Ok(())
     }
@@ -114,9 +127,9 @@ pub struct LeakReport;
 impl Drop for LeakReport {
     fn drop(&mut self) {
         for kind in Kind::ALL {
-            let left = kind.counter().load(Relaxed);
+            let left = kind.counter().active.load(Relaxed);
             if left != 0 {
-                pr_err!("{left} {} left at unload\n", kind.name());
+                pr_err!("{left} of kind {} left at unload\n", kind.name());
             }
         }
     }

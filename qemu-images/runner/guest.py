@@ -19,6 +19,11 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(TOP, "build")
 FAILED = 125  # the run is condemned though the command itself may have succeeded
 TIMED_OUT = 124
+SHELL = """echo
+echo "C driver: /dev/cbinder /dev/chwbinder /dev/cvndbinder; ours: /dev/binder /dev/hwbinder /dev/vndbinder"
+echo "Modules are in /modules, the programs in /opt/guest (in PATH). \"exit\" ends the guest."
+exec sh -l
+"""
 
 
 def parse(arguments):
@@ -108,7 +113,7 @@ class Run:
             "COLUMNS": size.columns if options.shell else "",
             "TERM": os.environ.get("TERM", "dumb") if options.shell else "dumb",
         }
-        command = "exec sh -l\n" if options.shell else "exec " + shlex.join(options.command) + "\n"
+        command = SHELL if options.shell else "exec " + shlex.join(options.command) + "\n"
         image.write(
             os.path.join(self.folder, "initrd"),
             kernel_folder=self.kernel_folder, module=module, module_options=options.options,

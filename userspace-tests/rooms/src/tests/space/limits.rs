@@ -213,17 +213,98 @@ fn a_quarter_is_no_spam_but_more_is() {
     );
 }
 
+/// Sizes for which a tenth and a quarter are whole granules.
+const ROUND: u32 = 81920;
+
+/// Another process that is not suspected of anything.
+const OTHER: Who = Who {
+    sender: 9,
+    oneway: false,
+};
+
+/// A space in which the spammer has exactly a quarter, and little room is left. A further buffer
+/// of its is suspected only if it counts itself: if the place it gets was the spammer's before.
+fn on_the_edge() -> Ranges<()> {
+    let mut ranges = open(ROUND);
+    use_up(&mut ranges, ROUND / 2 - ROUND / 4 - 8000);
+    let quarter = reserve(&mut ranges, &claim(ROUND / 4, SPAMMER)).unwrap();
+    assert!(!quarter.spam_suspect);
+    ranges
+}
+
+#[test]
+fn a_tenth_is_enough_room() {
+    for (left, suspect) in [(ROUND / 10, false), (ROUND / 10 - 8, true)] {
+        let mut ranges = open::<()>(ROUND);
+        use_up(&mut ranges, ROUND / 2 - ROUND / 4 - 8 - left - 8);
+        reserve(&mut ranges, &claim(ROUND / 4 + 8, SPAMMER)).unwrap();
+        let last = reserve(&mut ranges, &claim(8, SPAMMER)).unwrap();
+        assert_eq!(ranges.free_async(), left);
+        assert_eq!(last.spam_suspect, suspect);
+    }
+}
+
+#[test]
+fn a_new_place_is_nobodys() {
+    let mut ranges = on_the_edge();
+    let buffer = reserve(&mut ranges, &claim(8, SPAMMER)).unwrap();
+    assert!(!buffer.spam_suspect);
+}
+
+/// The rest at the end is whose the gap before it was.
+#[test]
+fn the_rest_remembers_the_gap_before() {
+    let mut ranges = on_the_edge();
+    let sync = Who {
+        oneway: false,
+        ..SPAMMER
+    };
+    let theirs = reserve(&mut ranges, &claim(8, sync)).unwrap();
+    let others = reserve(&mut ranges, &claim(8, OTHER)).unwrap();
+    ranges.cancel(theirs.key);
+    ranges.cancel(others.key);
+    let buffer = reserve(&mut ranges, &claim(8, SPAMMER)).unwrap();
+    assert!(buffer.spam_suspect);
+}
+
+/// What is cut off a gap is nobody's, whatever its storage was used for.
+#[test]
+fn what_is_cut_off_is_nobodys() {
+    let mut ranges = on_the_edge();
+    let sync = Who {
+        oneway: false,
+        ..SPAMMER
+    };
+    let wide = reserve(&mut ranges, &claim(64, OTHER)).unwrap();
+    reserve(&mut ranges, &claim(8, OTHER)).unwrap();
+    let theirs = reserve(&mut ranges, &claim(8, sync)).unwrap();
+    ranges.cancel(theirs.key);
+    ranges.cancel(wide.key);
+    let front = reserve(&mut ranges, &claim(8, OTHER)).unwrap();
+    let buffer = reserve(&mut ranges, &claim(8, SPAMMER)).unwrap();
+    assert_eq!(buffer.start, front.start + 8);
+    assert!(!buffer.spam_suspect);
+}
+
 /// Many senders, each with an account that comes and goes.
 #[test]
 fn thousands_of_senders() {
     let mut ranges = open::<()>(4 << 20);
-    for _ in 0..2 {
+    for round in 0..3 {
         let mut keys = Vec::new();
         for sender in 1..5000 {
             let who = Who {
-                sender,
+                sender: round * 10_000 + sender,
                 oneway: true,
             };
+            if round != 0 {
+                // The accounts of the round before are closed.
+                match ranges.reserve(&claim(64, who)) {
+                    Ok(buffer) => keys.push(buffer.key),
+                    Err(ReserveError::Grow(Growth::Accounts(_))) => panic!("accounts leak"),
+                    Err(_) => {}
+                }
+            }
             for _ in 0..3 {
                 let buffer = reserve(&mut ranges, &claim(64, who)).unwrap();
                 assert!(!buffer.spam_suspect);

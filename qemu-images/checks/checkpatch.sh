@@ -6,6 +6,8 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../lib/common.sh"
 
 cd "$TOP"
+# checkpatch keeps what it learned about names in the folder it runs in.
+trap 'rm -f "$TOP"/.checkpatch-camelcase.*' EXIT
 checkpatch=$("$IMAGES/kernel" path)/source/scripts/checkpatch.pl
 run=("$IMAGES/sandbox" run -- perl "$checkpatch" --no-tree --no-signoff --terse --file --summary-file)
 

@@ -64,7 +64,7 @@ pub(crate) struct Layout {
 /// Rounds up to a multiple of [`GRANULE`].
 #[inline]
 fn pad(len: u64) -> Option<u64> {
-    let mask = (GRANULE - 1) as u64;
+    let mask = u64::from(GRANULE - 1);
     Some(len.checked_add(mask)? & !mask)
 }
 

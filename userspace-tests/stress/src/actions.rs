@@ -5,9 +5,10 @@
 
 use crate::board::{Count, phase};
 use crate::books::{Handle, cookie_of, lock};
+use crate::host::Outcome;
 use crate::message::{Message, Object, Parcel, Random, code};
 use crate::serve::{LOST, forwarded};
-use crate::talk::{Outcome, Talk};
+use crate::talk::Talk;
 use crate::worker::{MAIN, Peer, Worker};
 use binder_abi::*;
 use nix::errno::Errno;

@@ -6,9 +6,10 @@
 use crate::actions::Caller;
 use crate::board::{Count, ThreadLine};
 use crate::device::Device;
+use crate::host::Outcome;
 use crate::message::{Parcel, code};
 use crate::side::Side;
-use crate::talk::{Outcome, Talk};
+use crate::talk::Talk;
 use crate::worker;
 use nix::errno::Errno;
 use rand::{Rng, RngExt};

@@ -4,8 +4,9 @@
 
 use crate::board::Count;
 use crate::books::{cookie_of, lock};
+use crate::host::{Answer, Host, Luggage, Outcome};
 use crate::message::{Message, Object, Parcel, code};
-use crate::talk::{Answer, Host, Luggage, Outcome, Talk};
+use crate::talk::Talk;
 use crate::worker::{MAIN, Peer, Worker};
 use binder_abi::{BC_DEAD_BINDER_DONE, BC_REGISTER_LOOPER, PtrCookie, TF_ONE_WAY, TransactionData};
 use nix::errno::Errno;

@@ -2,8 +2,9 @@
 
 //! The host of a connection that offers nothing: whatever arrives on it besides answers is a mistake.
 
+use crate::host::{Answer, Host, Luggage};
 use crate::message::{Message, Parcel};
-use crate::talk::{Answer, Host, Luggage, Talk};
+use crate::talk::Talk;
 use binder_abi::{PtrCookie, TransactionData};
 
 /// See the module.

@@ -6,6 +6,7 @@ use crate::Options;
 use crate::board::{Board, Count, WorkerLine, phase};
 use crate::device::Device;
 use crate::message::{Random, random};
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::worker::{self, Plan};
 use anyhow::{Context, Result, bail};
@@ -471,41 +472,4 @@ fn whereabouts(pid: Pid, tid: u32) -> String {
         syscall.trim(),
         stack.join(" ")
     )
-}
-
-/// The line that shows that something is going on.
-struct Progress {
-    name: String,
-    time: Duration,
-    last: Duration,
-}
-
-impl Progress {
-    fn new(name: &str, time: Duration) -> Self {
-        Self {
-            name: name.to_owned(),
-            time,
-            last: Duration::ZERO,
-        }
-    }
-
-    fn show(&mut self, board: &Board, now: Duration, kills: u64) {
-        if now - self.last >= Duration::from_secs(5) || now >= self.time {
-            self.last = now;
-            let count = |what| board.total(what);
-            println!(
-                "{} {:>3}/{} s: {} calls, {} oneway, {} binders, {} files, {} deaths told, {} killed, {} violations",
-                self.name,
-                now.as_secs(),
-                self.time.as_secs(),
-                count(Count::Calls),
-                count(Count::OnewayArrived),
-                count(Count::Fresh),
-                count(Count::FilesArrived),
-                count(Count::DeathsTold),
-                kills,
-                board.violations(),
-            );
-        }
-    }
 }

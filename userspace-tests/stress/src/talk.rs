@@ -8,6 +8,7 @@
 use crate::board::{Count, ThreadLine, WorkerLine};
 use crate::books::Handle;
 use crate::device::{Device, adopt, take};
+use crate::host::{Answer, Host, Luggage, Outcome};
 use crate::message::{Message, Parcel};
 use binder_abi::*;
 use nix::errno::Errno;
@@ -16,59 +17,6 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use zerocopy::{Immutable, IntoBytes};
-
-/// What a thread's process does with what arrives.
-pub trait Host: Sync {
-    /// Serves a call. The answer is sent before the call's buffer is freed.
-    fn serve(
-        &'static self,
-        talk: &mut Talk<'_>,
-        call: &TransactionData,
-        message: Message,
-    ) -> Answer;
-    /// One of `BR_INCREFS`, `BR_ACQUIRE`, `BR_RELEASE`, `BR_DECREFS`.
-    fn count_node(&'static self, what: u32, node: PtrCookie);
-    /// A binder died that this process asked about.
-    fn binder_died(&'static self, talk: &mut Talk<'_>, cookie: u64);
-    /// A request for a death notice is taken back.
-    fn death_cleared(&'static self, cookie: u64);
-    /// The driver asks for one more looper.
-    fn spawn_looper(&'static self);
-    /// Handles nobody uses any more.
-    fn unused_handles(&'static self) -> Vec<u32>;
-}
-
-/// How a call is answered.
-pub enum Answer {
-    /// Send this, and let go of what it names once it is sent.
-    Reply(Parcel, Luggage),
-    /// The call was oneway.
-    Nothing,
-    /// Leave the thread.
-    Vanish,
-}
-
-/// What a message names and so must not go away before it is sent.
-#[derive(Default)]
-pub struct Luggage {
-    /// Files.
-    pub files: Vec<OwnedFd>,
-    /// Handles.
-    pub handles: Vec<Arc<Handle>>,
-}
-
-/// How something sent ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Answered.
-    Reply(Message),
-    /// Sent; there will be no answer.
-    Sent,
-    /// The target is dead.
-    Dead,
-    /// It failed for this reason.
-    Failed(Errno),
-}
 
 /// A completion the driver owes this thread.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ KERNEL_LINE = (
 )
 # Without these the counted instructions depend on the host or bury the driver: `rep movsb` would
 # count one instruction per byte, addresses and random numbers would vary from boot to boot.
-ICOUNT_CPU = "max,-la57,-erms,-fsrm,-rdrand,-rdseed,-x2apic"
+ICOUNT_CPU = "max,-la57,-erms,-fsrm,-fsrs,-fzrm,-rdrand,-rdseed,-x2apic"
 ICOUNT_LINE = "nokaslr norandmaps mitigations=off tsc=reliable"
 PORTS = ("status", "kernel", "results")
 

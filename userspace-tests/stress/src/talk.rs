@@ -6,7 +6,6 @@
 //! replies for the innermost call; a call or reply as the last return of a read.
 
 use crate::board::{Count, ThreadLine, WorkerLine};
-use crate::books::Handle;
 use crate::device::{Device, adopt, take};
 use crate::host::{Answer, Host, Luggage, Outcome};
 use crate::message::{Message, Parcel};
@@ -14,8 +13,7 @@ use binder_abi::*;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::AsFd;
 use zerocopy::{Immutable, IntoBytes};
 
 /// A completion the driver owes this thread.

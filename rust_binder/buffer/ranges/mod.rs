@@ -2,7 +2,7 @@
 
 //! The range allocator: which part of a process's space belongs to which buffer.
 //!
-//! [`Ranges`] hands out ranges of `[0, size)` in units of [`GRANULE`] and remembers for each what
+//! [`Ranges`] hands out ranges of `[0, size)` in units of [`GRANULE`](super::layout::GRANULE) and remembers for each what
 //! it is: reserved by a sender, delivered to user space with a payload, or taken by whoever frees
 //! it. The keys to a range ([`Reserved`], [`Taken`]) can't be copied, so each step is taken once.
 //!

@@ -71,7 +71,7 @@ pub(crate) enum ReserveError {
     NoSpace,
     /// The room for oneway buffers is used up.
     NoAsyncSpace,
-    /// Storage is missing: make it, [supply](Ranges::supply) it and try again.
+    /// Storage is missing: make it, [supply](super::Ranges::supply) it and try again.
     Grow(Growth),
 }
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 
+# An emulated timer on a busy host may be late; the kernel's check of it panics then.
 KERNEL_LINE = (
     "console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 oops=panic random.trust_bootloader=on "
     "rdinit=/init"

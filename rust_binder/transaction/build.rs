@@ -102,7 +102,7 @@ impl Session<'_> {
                     offsets: request.offsets.len as u64,
                     extra: extra as u64,
                 },
-                sender: self.process.pid,
+                sender: kernel::current!().tgid(),
                 oneway: recipient.target.is_some() && request.flags.is_one_way(),
                 clear_on_free: request.flags.contains(TransactionFlags::CLEAR_BUF),
                 debug_id: 0,

@@ -9,7 +9,7 @@ import subprocess
 # An emulated timer on a busy host may be late; the kernel's check of it panics then.
 KERNEL_LINE = (
     "console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 oops=panic random.trust_bootloader=on "
-    "rdinit=/init"
+    "rdinit=/init no_timer_check"
 )
 # Without these the counted instructions depend on the host or bury the driver: `rep movsb` would
 # count one instruction per byte, addresses and random numbers would vary from boot to boot.

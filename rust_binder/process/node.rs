@@ -222,6 +222,17 @@ impl Node {
         owner.push_node_to(thread, this.clone());
     }
 
+    /// Ends a node that was made for a message which was not sent after all.
+    pub fn drop_unused(this: &Arc<Item<Node>>) {
+        let mut inner = this.inner.lock();
+        if !inner.detached {
+            // A reference that comes and goes: if it was the only one, this is the end.
+            inner.counts.ref_added();
+            let after = inner.counts.ref_removed(&this.strong);
+            let _wakeup = Self::settle(this, &mut inner, after);
+        }
+    }
+
     /// A process gets a reference, which starts with one count of `strength`.
     pub(super) fn add_reference(
         this: &Arc<Item<Node>>,
@@ -340,7 +351,6 @@ impl Node {
             Strength::Weak => inner.counts.drop_weak(&this.strong),
         };
         _wakeup = Self::settle(this, &mut inner, after);
-        drop(inner);
     }
 
     /// Makes the node the one behind handle 0.
@@ -383,7 +393,6 @@ impl Node {
             Strength::Weak => inner.counts.increfs_done(&this.strong)?,
         };
         _wakeup = Self::settle(this, &mut inner, after);
-        drop(inner);
         Ok(())
     }
 
@@ -420,8 +429,6 @@ impl Node {
         }
         inner.oneway_busy = true;
         _wakeup = owner.push::<Message>(message, Wake::Normal);
-        drop(owner);
-        drop(inner);
         Ok(())
     }
 
@@ -435,7 +442,6 @@ impl Node {
             }
             _ => inner.oneway_busy = false,
         }
-        drop(inner);
     }
 
     /// Registers `death`. `None` if the owner is gone already.

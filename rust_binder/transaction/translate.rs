@@ -12,11 +12,15 @@ use super::{
     Session, //
 };
 use crate::{
-    abi::object::{
-        FileObject,
-        HandleObject,
-        NodeObject,
-        Object, //
+    abi::{
+        name::Handle,
+        object::{
+            FileObject,
+            FlatObject,
+            HandleObject,
+            NodeObject,
+            Object, //
+        },
     },
     buffer::Section,
     observe::user_error,
@@ -28,7 +32,10 @@ use crate::{
         Refused,
         Translated, //
     },
-    sys::files,
+    sys::{
+        files,
+        queue::Item, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -102,36 +109,53 @@ impl<'a> Translation<'a> {
         &self,
         object: NodeObject,
         attachments: &mut Attachments,
-    ) -> Result<crate::abi::object::FlatObject, Failure> {
+    ) -> Result<FlatObject, Failure> {
         let owner = Arc::from(self.session.process);
         loop {
             let node = Node::find_or_create(&owner, object.name, object.flags)?;
-            if node.name.cookie != object.name.cookie {
-                user_error!(
-                    self.session.process,
-                    "node {:#x} sent with cookie {:#x}, known with {:#x}\n",
-                    object.name.ptr,
-                    object.name.cookie,
-                    node.name.cookie
-                );
-                return Err(EINVAL.into());
-            }
-            self.may_transfer()?;
-            attachments.reserve()?;
-            let sender = Some(self.session.thread);
-            match self.recipient.process.add_reference(
-                &node,
-                object.strength,
-                sender,
-                node.is_manager(),
-            )? {
-                Ok(handle) => {
-                    attachments.push(Translated::Reference(handle, object.strength));
-                    return Ok(object.to_handle(handle));
+            match self.refer(&node, &object, attachments) {
+                Ok(Some(handle)) => return Ok(object.to_handle(handle)),
+                // It went out of use just now; the next will be a new one.
+                Ok(None) => continue,
+                Err(failure) => {
+                    Node::drop_unused(&node);
+                    return Err(failure);
                 }
-                Err(Refused::Detached) => continue,
-                Err(Refused::NotStrong) => return Err(EINVAL.into()),
             }
+        }
+    }
+
+    /// Gives the recipient a reference to the sender's `node`, unless it went out of use.
+    fn refer(
+        &self,
+        node: &Arc<Item<Node>>,
+        object: &NodeObject,
+        attachments: &mut Attachments,
+    ) -> Result<Option<Handle>, Failure> {
+        if node.name.cookie != object.name.cookie {
+            user_error!(
+                self.session.process,
+                "node {:#x} sent with cookie {:#x}, known with {:#x}\n",
+                object.name.ptr,
+                object.name.cookie,
+                node.name.cookie
+            );
+            return Err(EINVAL.into());
+        }
+        self.may_transfer()?;
+        attachments.reserve()?;
+        match self.recipient.process.add_reference(
+            node,
+            object.strength,
+            Some(self.session.thread),
+            node.is_manager(),
+        )? {
+            Ok(handle) => {
+                attachments.push(Translated::Reference(handle, object.strength));
+                Ok(Some(handle))
+            }
+            Err(Refused::Detached) => Ok(None),
+            Err(Refused::NotStrong) => Err(EINVAL.into()),
         }
     }
 
@@ -142,7 +166,7 @@ impl<'a> Translation<'a> {
         &self,
         object: HandleObject,
         attachments: &mut Attachments,
-    ) -> Result<crate::abi::object::FlatObject, Failure> {
+    ) -> Result<FlatObject, Failure> {
         let node = self
             .session
             .process

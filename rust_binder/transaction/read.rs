@@ -83,16 +83,24 @@ impl Session<'_> {
     ///
     /// [`EAGAIN`] if `nonblock` and there is nothing, [`EINTR`] on a signal, [`EFAULT`], [`ENOMEM`].
     pub fn read(&self, span: &mut Span, nonblock: bool) -> Result {
-        let read = self.read_into(span, nonblock);
+        let mut spawn = false;
+        let read = self.read_into(span, nonblock, &mut spawn);
         if read.is_err() {
+            let mut inner = self.process.lock();
+            if spawn {
+                // The thread did not learn that it is to start a looper.
+                inner.requested_threads = inner.requested_threads.saturating_sub(1);
+            }
             // Whoever woke this thread counted on it.
-            let wakeup = self.pass_on(&mut self.process.lock());
+            let wakeup = self.pass_on(&mut inner);
+            drop(inner);
             drop(wakeup);
         }
         read
     }
 
-    fn read_into(&self, span: &mut Span, nonblock: bool) -> Result {
+    /// The same; `spawn` is set once the thread is to be asked to start a looper.
+    fn read_into(&self, span: &mut Span, nonblock: bool, spawn: &mut bool) -> Result {
         let mut out = Returns::new(*span);
         if span.consumed() == 0 {
             // Where not even the first word fits, C writes behind the end of the buffer.
@@ -108,20 +116,21 @@ impl Session<'_> {
                 match self.collect(&mut guard, for_process, &mut out)? {
                     Pause::Empty if self.has_nothing(&mut guard, &out) => break,
                     Pause::Empty | Pause::Full | Pause::Notified => {
-                        return self.leave(guard, &mut out, span);
+                        *spawn |= self.let_go(guard);
+                        return finish(*spawn, &mut out, span);
                     }
                     Pause::Message(mut message) => {
-                        let spawn = self.let_go(guard);
+                        *spawn |= self.let_go(guard);
                         match self.install_files(&mut message) {
                             Prepared::Ready => {
-                                return self.finish_with(message, spawn, &mut out, span);
+                                return self.finish_with(message, *spawn, &mut out, span);
                             }
                             Prepared::Skip => self.recycle(message),
                             Prepared::ReplyFailed => {
                                 self.recycle(message);
                                 // There is room: the reply would have fitted.
                                 let _ = out.word(returns::FAILED_REPLY);
-                                return finish(spawn, &mut out, span);
+                                return finish(*spawn, &mut out, span);
                             }
                         }
                     }
@@ -332,12 +341,6 @@ impl Session<'_> {
             true => Wakeup::none(),
             false => inner.wake_any(Wake::Normal),
         }
-    }
-
-    /// Ends a read without a message.
-    fn leave(&self, inner: InnerGuard<'_>, out: &mut Returns, span: &mut Span) -> Result {
-        let spawn = self.let_go(inner);
-        finish(spawn, out, span)
     }
 
     /// Ends a read with a message.

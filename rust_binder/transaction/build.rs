@@ -7,6 +7,7 @@
 //! never read back.
 
 use super::{
+    recipient::Recipient,
     translate::Translation,
     Failure,
     Session, //
@@ -18,7 +19,7 @@ use crate::{
         transaction::{
             TransactionFlags,
             TransactionRequest, //
-        }, //
+        },
     },
     buffer::{
         Allocation,
@@ -28,52 +29,18 @@ use crate::{
         Space, //
     },
     process::{
-        Call,
         Delivered,
-        Hold,
-        Payload,
-        Process, //
+        Payload, //
     },
     sys::user, //
 };
 use kernel::{
     prelude::*,
-    security::SecurityCtx,
-    sync::Arc, //
+    security::SecurityCtx, //
 };
 
 /// Bytes of offsets read at a time.
 const OFFSETS_BLOCK: usize = 64;
-
-/// To whom a message goes.
-pub(super) struct Recipient<'a> {
-    /// The process.
-    pub(super) process: &'a Arc<Process>,
-    /// The node, unless it is a reply.
-    target: Option<Hold>,
-    /// Files may be among the objects.
-    pub(super) accepts_files: bool,
-}
-
-impl<'a> Recipient<'a> {
-    /// The owner of a node, for a call or a oneway message.
-    pub(super) fn node(process: &'a Arc<Process>, target: Hold) -> Self {
-        Self {
-            process,
-            accepts_files: target.node().flags.accepts_fds(),
-            target: Some(target),
-        }
-    }
-
-    /// The caller, for a reply.
-    pub(super) fn caller(call: &'a Arc<Call>) -> Self {
-        Self {
-            process: &call.from.process,
-            target: None,
-            accepts_files: call.flags.contains(TransactionFlags::ACCEPT_FDS),
-        }
-    }
-}
 
 impl Session<'_> {
     /// Fills a buffer of the recipient with what the request names.

@@ -8,6 +8,7 @@
 //! | [`send`]     | calls and oneway messages, from the check to the queue            |
 //! | [`reply`]    | replies, and the failure of a call                                |
 //! | [`build`]    | the receiver's buffer: data, offsets, security context            |
+//! | [`recipient`]| to whom a message goes                                            |
 //! | [`translate`]| one object on its way from one process to another                 |
 //! | [`read`]     | waiting, and the loop over what a thread has to read              |
 //! | [`deliver`]  | a message becomes a return and a buffer                           |
@@ -20,6 +21,7 @@ mod build;
 mod deliver;
 mod failure;
 mod read;
+mod recipient;
 mod release;
 mod reply;
 mod send;

@@ -3,7 +3,7 @@
 //! Replies, and the failure of a call.
 
 use super::{
-    build::Recipient,
+    recipient::Recipient,
     send::{
         completion,
         Announcement,

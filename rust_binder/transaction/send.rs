@@ -8,7 +8,7 @@
 //! the message can't be sent, so a failure costs another turn and success does not.
 
 use super::{
-    build::Recipient,
+    recipient::Recipient,
     Failure,
     Session, //
 };

@@ -7,7 +7,7 @@
 //! the buffer only after it is recorded.
 
 use super::{
-    build::Recipient,
+    recipient::Recipient,
     Failure,
     Session, //
 };

@@ -278,8 +278,11 @@ impl Host for Worker {
 
     fn binder_died(&'static self, talk: &mut Talk<'_>, cookie: u64) {
         talk.command(BC_DEAD_BINDER_DONE, &cookie);
-        if let Some(handle) = self.deaths.told(self.board, self.line, cookie) {
-            talk.clear_death(handle, cookie);
+        match self.deaths.told(self.board, self.line, cookie) {
+            Some(handle) => talk.clear_death(handle, cookie),
+            // Another thread took it back before: the confirmation comes to whoever confirms the
+            // death, which is this one.
+            None => talk.expect_confirmation(),
         }
     }
 

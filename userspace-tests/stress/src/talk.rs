@@ -110,6 +110,11 @@ impl<'a> Talk<'a> {
             BC_CLEAR_DEATH_NOTIFICATION,
             &HandleCookie { handle, cookie },
         );
+        self.expect_confirmation();
+    }
+
+    /// Takes note that a confirmation comes to this thread: to itself if it is a looper.
+    pub fn expect_confirmation(&mut self) {
         if self.is_looper {
             self.clears_owed += 1;
         }

@@ -296,9 +296,9 @@ impl Inner {
         self.by_pid.values().next().copied()
     }
 
-    /// Wakes every thread that waits in a read, for `flush`.
-    ///
-    /// `after` is a thread's pid; the wake-up returned is of the first thread behind it that waits.
+    /// Makes threads return from their read, in the order of their pids and starting behind `after`,
+    /// up to and including the first that waits in one. That one is to be woken, and `after` is its
+    /// pid; `None` says that all were visited.
     fn interrupt_next(&mut self, after: &mut Pid, attention: &Atomic<i32>) -> Option<Wakeup> {
         loop {
             let (pid, key) = {

@@ -44,7 +44,7 @@ impl Session<'_> {
     pub(super) fn send_reply(&self, request: &TransactionRequest) -> Result<(), Refused> {
         let debug_id = next_debug_id();
         let mut served = None;
-        let begun = self.begin(debug_id, |thread| {
+        let begun = self.begin(debug_id, 1, |thread| {
             let Some(Frame::Incoming(_)) = thread.stack.last() else {
                 return Err(EPROTO.into());
             };

@@ -135,7 +135,7 @@ impl Session<'_> {
         let target = self.target(request.target)?;
         let receiver = target.node().owner.clone();
         let node = target.node().clone();
-        let mut begun = self.begin(debug_id, |thread| {
+        let mut begun = self.begin(debug_id, 0, |thread| {
             if request.offsets.len != 0 {
                 return Ok(false);
             }
@@ -183,10 +183,12 @@ impl Session<'_> {
     /// The turn with the sender's own lock: forgets the last error, lets `check` look at the thread
     /// and fetches memory for the message.
     ///
-    /// `check` says whether it has noted that the message was sent.
+    /// `check` says whether it has noted that the message was sent; if it agrees, `answered`
+    /// messages less are outstanding.
     pub(super) fn begin(
         &self,
         debug_id: u32,
+        answered: u32,
         check: impl FnOnce(&mut ThreadState) -> Result<bool, Failure>,
     ) -> Result<Begun, Failure> {
         let mut inner = self.process.lock();
@@ -196,6 +198,7 @@ impl Session<'_> {
         thread.extended_error.param = 0;
         let announced = check(thread)?;
         let slot = thread.spare_message.take();
+        inner.outstanding = inner.outstanding.saturating_sub(answered);
         Ok(Begun { slot, announced })
     }
 
@@ -221,7 +224,7 @@ impl Session<'_> {
         loop {
             let mut depth = None;
             let mut noted = None;
-            let begun = self.begin(debug_id, |thread| {
+            let begun = self.begin(debug_id, 0, |thread| {
                 if thread.todo.starts_with_message() {
                     // The thread has work of its own before it may give work to others.
                     return Err(EPROTO.into());

@@ -107,6 +107,9 @@ pub struct ThreadState {
     reply_error_slot: Option<CodeSlot>,
     /// Memory for its next message.
     pub spare_message: Option<KBox<MaybeUninit<Item<Message>>>>,
+    /// Its last call, for which nobody waits any more, to become the next one. It has no parent: one
+    /// would be kept for longer than it is needed.
+    pub spare_call: Option<Arc<Call>>,
     _count: Count,
 }
 
@@ -145,6 +148,7 @@ impl ThreadState {
             return_error_slot: Some(KBox::new(Item::new(blank), GFP_KERNEL_ACCOUNT)?),
             reply_error_slot: Some(KBox::new(Item::new(blank), GFP_KERNEL_ACCOUNT)?),
             spare_message: None,
+            spare_call: None,
             _count: Count::new(census::Kind::Thread),
         })
     }

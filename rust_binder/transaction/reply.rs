@@ -108,16 +108,23 @@ fn caller_state(call: &Arc<Call>) -> CallerState {
 
 /// Hands the reply to the caller and ends the call.
 fn queue_reply(call: &Arc<Call>, message: KBox<Item<Message>>) -> Result<(), Failure> {
-    let frame;
+    let ended;
     let _wakeup: Wakeup;
     let mut inner = call.from.process.lock();
     match inner.thread(call.from.thread) {
         Some(thread) if thread.waits_for(call) => {
-            frame = thread.stack.pop();
+            let frame = thread.stack.pop();
+            ended = match frame {
+                // By the time of the caller's next call, `call` will have been dropped.
+                Some(Frame::Outgoing(frame)) if frame.parent.is_none() => {
+                    thread.spare_call.replace(frame).map(Frame::Outgoing)
+                }
+                frame => frame,
+            };
             _wakeup = thread.push::<Message>(message, Wake::Sync);
             inner.outstanding = inner.outstanding.saturating_add(1);
             drop(inner);
-            drop(frame);
+            drop(ended);
             Ok(())
         }
         _ => {

@@ -17,7 +17,10 @@ use crate::{
         name::Handle,
         object::Strength,
         returns,
-        transaction::TransactionRequest, //
+        transaction::{
+            TransactionFlags,
+            TransactionRequest, //
+        }, //
     },
     observe::{
         census::{
@@ -209,18 +212,7 @@ impl Session<'_> {
         debug_id: u32,
         request: &TransactionRequest,
     ) -> Result<(Arc<Call>, Begun), Failure> {
-        let call = Call {
-            from: Caller {
-                process: Arc::from(self.process),
-                thread: self.thread,
-            },
-            flags: request.flags,
-            parent: None,
-            abandoned: Atomic::new(false),
-            _count: Count::new(census::Kind::Call),
-        };
-        let mut call = Some(UniqueArc::new(call, GFP_KERNEL_ACCOUNT)?);
-        let mut enlarged = None;
+        let mut memory = CallMemory::default();
         loop {
             let mut depth = None;
             let mut noted = None;
@@ -235,12 +227,20 @@ impl Session<'_> {
                     // It waits for a reply already.
                     Some(Frame::Outgoing(_)) => return Err(EPROTO.into()),
                 };
-                if !thread.make_stack_room(&mut enlarged) {
+                let unused = thread.spare_call.take().and_then(Arc::into_unique_or_drop);
+                if let Some(call) = unused {
+                    memory.call = Some(call);
+                }
+                if !thread.make_stack_room(&mut memory.stack) {
                     depth = Some(thread.stack.len());
                     return Ok(false);
                 }
-                let mut call = call.take().ok_or(ENOMEM)?;
-                call.parent = parent;
+                let Some(mut call) = memory.call.take() else {
+                    return Ok(false);
+                };
+                let fields = call.as_mut().get_mut();
+                fields.flags = request.flags;
+                fields.parent = parent;
                 let call: Arc<Call> = call.into();
                 // There is room: it was made just now.
                 let _ = thread
@@ -254,9 +254,32 @@ impl Session<'_> {
             if let Some(call) = noted {
                 return Ok((call, begun));
             }
-            let depth = depth.unwrap_or(0).saturating_mul(2).max(1);
-            enlarged = Some(KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
+            self.fetch(&mut memory, depth)?;
         }
+    }
+
+    /// Fetches what a call takes and the thread does not have: a `Call`, or a stack deeper than
+    /// `depth`.
+    #[cold]
+    fn fetch(&self, memory: &mut CallMemory, depth: Option<usize>) -> Result {
+        if let Some(depth) = depth {
+            let depth = depth.saturating_mul(2).max(1);
+            memory.stack = Some(KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
+        }
+        if memory.call.is_none() {
+            let call = Call {
+                from: Caller {
+                    process: Arc::from(self.process),
+                    thread: self.thread,
+                },
+                flags: TransactionFlags::from_bits(0),
+                parent: None,
+                abandoned: Atomic::new(false),
+                _count: Count::new(census::Kind::Call),
+            };
+            memory.call = Some(UniqueArc::new(call, GFP_KERNEL_ACCOUNT)?.into());
+        }
+        Ok(())
     }
 
     /// Announces to the thread that its message is sent, if that was not done at the beginning.
@@ -347,6 +370,14 @@ pub(super) struct Begun {
     slot: Option<MessageSlot>,
     /// That the message was sent is noted.
     announced: bool,
+}
+
+/// What a call may take memory for.
+#[derive(Default)]
+struct CallMemory {
+    call: Option<Pin<UniqueArc<Call>>>,
+    /// A larger stack for the thread.
+    stack: Option<KVec<Frame>>,
 }
 
 /// When the sender is to be told that its message is on its way.

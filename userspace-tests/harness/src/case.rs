@@ -61,6 +61,33 @@ pub struct Case {
     pub stage: Stage,
     /// The test.
     pub run: fn(&mut Cx) -> Result<()>,
+    /// Which rows of the requirements it covers: names in `coverage/rows.toml` of the
+    /// suite, such as `A6.7` or `CVE-2019-2025`.
+    pub rows: &'static [&'static str],
+}
+
+impl Case {
+    /// A case that covers no particular row.
+    pub const fn new(
+        name: &'static str,
+        claim: &'static str,
+        stage: Stage,
+        run: fn(&mut Cx) -> Result<()>,
+    ) -> Self {
+        Self {
+            name,
+            claim,
+            stage,
+            run,
+            rows: &[],
+        }
+    }
+
+    /// The same case, covering these rows.
+    pub const fn covers(mut self, rows: &'static [&'static str]) -> Self {
+        self.rows = rows;
+        self
+    }
 }
 
 /// Why a case can say nothing here; made an error to leave the case.

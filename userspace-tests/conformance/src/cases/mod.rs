@@ -29,12 +29,7 @@ mod a9_space;
 
 /// A case that every driver has to pass.
 const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
-    Case {
-        name,
-        claim,
-        stage: Stage::Core,
-        run,
-    }
+    Case::new(name, claim, Stage::Core, run)
 }
 
 /// All cases, in the order they run.

@@ -36,6 +36,11 @@ impl CaseResult {
         })
     }
 
+    /// Whether it expects something else of the Rust driver.
+    pub fn differs(&self) -> bool {
+        self.runs.iter().any(|run| run.report.differs)
+    }
+
     /// Whether it said nothing, somewhere.
     pub fn skipped(&self) -> bool {
         self.runs
@@ -55,10 +60,7 @@ pub fn run(cases: &[Case], devices: &[Device], give_up: usize) -> Result<Vec<Cas
             let report = if *hung >= give_up {
                 let reason =
                     format!("not run: {give_up} cases in a row did not end on this device");
-                Report {
-                    verdict: Verdict::Failed(reason),
-                    notes: Vec::new(),
-                }
+                Report::bare(Verdict::Failed(reason))
             } else {
                 isolate::run(case, &device.path, device.sibling.as_deref())
                     .with_context(|| format!("{} on {}", case.name, device.label))?
@@ -117,6 +119,11 @@ fn compare_notes(runs: &mut [Run], devices: &[Device]) {
         };
         run.report.verdict = Verdict::Failed(format!("observed otherwise: {message}"));
     }
+}
+
+/// Whether a verdict is the good one.
+pub fn passed(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Passed)
 }
 
 /// A verdict in one word.

@@ -10,6 +10,7 @@ use crate::returns::Br;
 use anyhow::{Context, Result, bail, ensure};
 use binder_abi::*;
 use nix::errno::Errno;
+use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +110,7 @@ pub struct Cx {
     /// Another device of the same driver, where one is named.
     pub sibling: Option<PathBuf>,
     notes: Vec<(String, String)>,
+    differs: Cell<bool>,
 }
 
 impl Cx {
@@ -118,12 +120,14 @@ impl Cx {
             device: device.into(),
             sibling: sibling.map(Into::into),
             notes: Vec::new(),
+            differs: Cell::new(false),
         }
     }
 
     /// Whether the device is one of the Rust driver's. Only for a difference that
     /// `Documentation/differences.md` lists.
     pub fn is_rust_driver(&self) -> bool {
+        self.differs.set(true);
         let name = self.device.file_name().and_then(|name| name.to_str());
         let names = std::fs::read_to_string("/sys/module/rust_binder/parameters/devices");
         names.is_ok_and(|names| names.trim().split(',').any(|each| Some(each) == name))
@@ -132,6 +136,11 @@ impl Cx {
     /// Records an observation, to be compared between drivers.
     pub fn note(&mut self, what: &str, seen: impl fmt::Debug) {
         self.notes.push((what.into(), format!("{seen:?}")));
+    }
+
+    /// Whether the case asked which driver it is.
+    pub fn differs(&self) -> bool {
+        self.differs.get()
     }
 
     /// What was recorded.

@@ -4,6 +4,7 @@
 
 use crate::command::Bc;
 use crate::returns::{self, Br, Delivery};
+use crate::seen;
 use crate::thread::{Pending, Thread};
 use crate::wire::{Argument, GUARD, POISON, RawExchange, Request, Response};
 use anyhow::{Context, Result, bail, ensure};
@@ -107,7 +108,7 @@ impl Exchange {
         self
     }
 
-    fn request(&self, fd: i32) -> Request {
+    pub(crate) fn request(&self, fd: i32) -> Request {
         Request::Exchange(RawExchange {
             fd,
             write: self.commands.iter().map(Bc::segment).collect(),
@@ -432,9 +433,12 @@ impl Transactions for Thread {
             .context("offsets can be read")?;
         let offset = u64::read_from_bytes(&offset).ok().context("eight bytes")?;
         let object = self.peek(data.buffer + offset, size_of::<FlatObject>() as u64)?;
-        FlatObject::read_from_bytes(&object.context("objects can be read")?)
+        let bytes = object.context("objects can be read")?;
+        let object = FlatObject::read_from_bytes(&bytes)
             .ok()
-            .context("an object's size")
+            .context("an object's size")?;
+        seen::record(seen::Item::Object(object.hdr.kind));
+        Ok(object)
     }
 
     fn free(&mut self, delivery: &Delivery) -> Result<()> {

@@ -8,6 +8,7 @@
 use crate::case::{Case, Cx, Skip};
 use crate::deadline::Deadline;
 use crate::process::{die_with_parent, pidfd};
+use crate::seen::{self, Seen};
 use crate::{server, wire};
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
@@ -42,13 +43,20 @@ pub struct Report {
     pub verdict: Verdict,
     /// What was observed on the way.
     pub notes: Vec<(String, String)>,
+    /// What was reached of the ABI.
+    pub seen: Seen,
+    /// Whether the case expects something else of the Rust driver.
+    pub differs: bool,
 }
 
 impl Report {
-    fn bare(verdict: Verdict) -> Self {
+    /// For a case of which nothing is known but how it ended.
+    pub fn bare(verdict: Verdict) -> Self {
         Self {
             verdict,
             notes: Vec::new(),
+            seen: Seen::new(),
+            differs: false,
         }
     }
 }
@@ -181,6 +189,8 @@ fn inside(case: &Case, device: &Path, sibling: Option<&Path>) -> Report {
     let mut cx = Cx::new(device, sibling);
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
         cx.wait_for_vacancy().context("before the case")?;
+        // That was not the case's doing.
+        seen::take();
         (case.run)(&mut cx)
     }));
     let verdict = match result {
@@ -193,6 +203,8 @@ fn inside(case: &Case, device: &Path, sibling: Option<&Path>) -> Report {
     };
     Report {
         verdict,
+        differs: cx.differs(),
         notes: cx.into_notes(),
+        seen: seen::take(),
     }
 }

@@ -14,6 +14,7 @@
 //! * [`thread`] and [`process`] are the test's handles on them; [`device`] opens,
 //!   maps and does ioctls; [`command`], [`parcel`] and [`returns`] are typed views
 //!   of what goes into and comes out of a driver.
+//! * [`seen`] records what of the ABI a test reaches.
 //! * [`case`] gives a test its actors, [`isolate`] runs it in a process group of
 //!   its own that is ended when it overruns.
 
@@ -26,6 +27,7 @@ pub mod isolate;
 pub mod parcel;
 pub mod process;
 pub mod returns;
+pub mod seen;
 pub mod server;
 pub mod thread;
 pub mod wire;

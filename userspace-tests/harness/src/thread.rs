@@ -4,6 +4,7 @@
 
 use crate::deadline::Deadline;
 use crate::device::Endpoint;
+use crate::seen::Asked;
 use crate::wire::{self, Argument, Request, Response};
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
@@ -29,6 +30,8 @@ pub struct Thread {
     /// The device it uses unless told otherwise.
     pub endpoint: Endpoint,
     spares: Spares,
+    /// What the step that is under way asks of the device.
+    asked: Option<Asked>,
 }
 
 impl Thread {
@@ -45,6 +48,7 @@ impl Thread {
             tid: 0,
             endpoint,
             spares,
+            asked: None,
         };
         match thread.receive()? {
             Response::Ready { tid } => thread.tid = tid,
@@ -62,7 +66,12 @@ impl Thread {
             self.pid,
             self.whereabouts()
         );
-        wire::receive(&self.socket).with_context(|| format!("process {} has ended", self.pid))
+        let response = wire::receive(&self.socket)
+            .with_context(|| format!("process {} has ended", self.pid))?;
+        if let Some(asked) = self.asked.take() {
+            asked.answered(&response);
+        }
+        Ok(response)
     }
 
     /// Where in the kernel the thread is, for messages.
@@ -83,6 +92,7 @@ impl Thread {
     pub fn begin(&mut self, request: &Request) -> Result<Pending<'_>> {
         wire::send(&self.socket, request)
             .with_context(|| format!("process {} has ended", self.pid))?;
+        self.asked = Asked::new(request, self.endpoint.fd);
         Ok(Pending { thread: self })
     }
 

@@ -15,7 +15,8 @@ pub const CASES: &[Case] = &[
         "a10/first-strong",
         "the first strong reference: increfs and acquire, before the completion",
         first_strong,
-    ),
+    )
+    .covers(&["A8.5", "A10.1"]),
     core(
         "a10/first-weak",
         "the first weak reference: increfs only",
@@ -40,7 +41,8 @@ pub const CASES: &[Case] = &[
         "a10/last-strong",
         "the last strong reference gone, none left: release and decrefs",
         last_strong,
-    ),
+    )
+    .covers(&["A10.1", "A10.2"]),
     core(
         "a10/strong-gone-weak-left",
         "the last strong reference gone, a weak one left: release only",
@@ -55,17 +57,20 @@ pub const CASES: &[Case] = &[
         "a10/confirm-wrong-cookie",
         "a confirmation with a wrong cookie does not count",
         confirm_wrong_cookie,
-    ),
+    )
+    .covers(&["A5.6"]),
     core(
         "a10/confirm-twice",
         "a confirmation counts once",
         confirm_twice,
-    ),
+    )
+    .covers(&["A5.6"]),
     core(
         "a10/node-returns",
         "a node that went and comes back is told as new",
         node_returns,
-    ),
+    )
+    .covers(&["A10.2"]),
     core(
         "a10/went-before-told",
         "references that come and go unread are not told",
@@ -75,27 +80,32 @@ pub const CASES: &[Case] = &[
         "a10/counts-per-process",
         "a process's references end with its last count",
         counts_per_process,
-    ),
+    )
+    .covers(&["A5.5"]),
     core(
         "a10/holder-dies",
         "a dead holder's references are gone",
         holder_dies,
-    ),
+    )
+    .covers(&["A14.4"]),
     core(
         "a10/manager-node-silent",
         "the manager is not told of references to its node",
         manager_node_silent,
-    ),
+    )
+    .covers(&["A10.3"]),
     core(
         "a10/acquire-weak-handle",
         "a handle held weakly cannot be acquired",
         acquire_weak_handle,
-    ),
+    )
+    .covers(&["A10.3", "A19.5"]),
     core(
         "a10/handle-zero-appears",
         "counting handle 0 makes the reference",
         handle_zero_appears,
-    ),
+    )
+    .covers(&["A19.6"]),
     core(
         "a10/manager-counts-itself",
         "the manager counting handle 0: EINVAL",

@@ -29,12 +29,14 @@ pub const CASES: &[Case] = &[
         "a12/pid-inside-namespace",
         "a sender in an inner pid name space is seen by its outer number",
         pid_from_inside,
-    ),
+    )
+    .covers(&["A8.6"]),
     core(
         "a12/pid-outside-namespace",
         "a sender outside of the receiver's pid name space is 0",
         pid_from_outside,
-    ),
+    )
+    .covers(&["A8.6"]),
     core(
         "a12/pid-within-namespace",
         "within a pid name space the inner number counts",
@@ -44,17 +46,20 @@ pub const CASES: &[Case] = &[
         "a12/user-mapped",
         "a receiver in a user name space sees the mapped user",
         user_mapped,
-    ),
+    )
+    .covers(&["A8.6"]),
     core(
         "a12/user-unmapped",
         "a user that is not mapped is seen as -1",
         user_unmapped,
-    ),
+    )
+    .covers(&["A8.6"]),
     core(
         "a12/security-context",
         "a node that asks for it is told the sender's label",
         security_context,
-    ),
+    )
+    .covers(&["A12.3"]),
     core(
         "a12/security-context-with-objects",
         "label, data and objects share the buffer",
@@ -64,12 +69,14 @@ pub const CASES: &[Case] = &[
         "a12/no-security-context",
         "other nodes are not told",
         no_security_context,
-    ),
+    )
+    .covers(&["A12.3"]),
     core(
         "a12/no-security-context-in-reply",
         "a reply carries no label",
         reply_without_context,
-    ),
+    )
+    .covers(&["A12.3"]),
 ];
 
 fn pid_is_process(cx: &mut Cx) -> Result<()> {

@@ -25,39 +25,46 @@ pub const CASES: &[Case] = &[
         "a13/poll-call",
         "a call makes the device readable",
         poll_call,
-    ),
+    )
+    .covers(&["A13.1"]),
     core(
         "a13/poll-not-while-serving",
         "a thread that serves a call is not woken for others",
         poll_not_while_serving,
-    ),
+    )
+    .covers(&["A13.1"]),
     core(
         "a13/poll-own-completion",
         "a completion makes the device readable, a call's own does not",
         poll_own_completion,
-    ),
+    )
+    .covers(&["A13.1"]),
     core(
         "a13/epoll-call",
         "epoll tells of a call that comes later",
         epoll_call,
-    ),
+    )
+    .covers(&["A13.2"]),
     core(
         "a13/epoll-own-work",
         "epoll tells a thread of work it made itself",
         epoll_own_work,
-    ),
+    )
+    .covers(&["A13.4", "CVE-2024-26606"]),
     core("a13/epoll-reply", "epoll tells of a reply", epoll_reply),
     core(
         "a13/epoll-all-idle-threads",
         "a call makes the device readable to all idle threads",
         epoll_all_idle,
-    ),
+    )
+    .covers(&["A13.2"]),
     core("a13/epoll-death", "epoll tells of a death", epoll_death),
     core(
         "a13/epoll-survives-thread-exit",
         "a thread may leave and the epoll stay",
         epoll_survives_exit,
-    ),
+    )
+    .covers(&["CVE-2019-2215"]),
     core(
         "a13/epoll-close-orders",
         "device and epoll may be closed in any order",

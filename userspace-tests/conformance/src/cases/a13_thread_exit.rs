@@ -16,12 +16,14 @@ pub const CASES: &[Case] = &[
         "a13/exit-while-serving",
         "the call a leaving thread serves fails: dead",
         exit_while_serving,
-    ),
+    )
+    .covers(&["A13.3", "A19.21"]),
     core(
         "a13/exit-while-calling",
         "the reply to a thread that left is lost, quietly",
         exit_while_calling,
-    ),
+    )
+    .covers(&["A19.21", "CVE-2026-98774"]),
     core(
         "a13/exit-before-taken",
         "a call whose sender left is delivered, from nobody",
@@ -36,12 +38,14 @@ pub const CASES: &[Case] = &[
         "a13/exit-with-undelivered-nested",
         "a call that waits in a leaving thread's queue fails: dead",
         exit_with_undelivered,
-    ),
+    )
+    .covers(&["A13.3"]),
     core(
         "a13/exit-with-completions",
         "completions not read are dropped",
         exit_with_completions,
-    ),
+    )
+    .covers(&["A13.3"]),
     core(
         "a13/exit-with-error",
         "an error not read is dropped",
@@ -51,7 +55,8 @@ pub const CASES: &[Case] = &[
         "a13/exit-with-node-work",
         "what a leaving thread was to be told of nodes",
         exit_with_node_work,
-    ),
+    )
+    .covers(&["CVE-2026-98774"]),
     core(
         "a13/exit-buffer-remains",
         "a buffer outlives the thread that received it",

@@ -14,12 +14,14 @@ pub const CASES: &[Case] = &[
         "a14/callee-dies-before-taking",
         "a call not taken fails when its receiver dies: dead",
         dies_before_taking,
-    ),
+    )
+    .covers(&["A14.2"]),
     core(
         "a14/callee-dies-while-serving",
         "a call in progress fails when its receiver dies: dead",
         dies_while_serving,
-    ),
+    )
+    .covers(&["A14.2"]),
     core(
         "a14/callee-closes",
         "closing the device is dying",
@@ -44,7 +46,8 @@ pub const CASES: &[Case] = &[
         "a14/oneway-of-dead-arrives",
         "oneway calls of a dead process arrive",
         oneway_of_dead,
-    ),
+    )
+    .covers(&["A14.2"]),
     core(
         "a14/middle-dies",
         "in a chain of calls the middle dies: told when the end answers",
@@ -74,12 +77,14 @@ pub const CASES: &[Case] = &[
         "a14/held-buffers",
         "buffers a dead process held let their references go",
         held_buffers,
-    ),
+    )
+    .covers(&["A14.4"]),
     core(
         "a14/many-nodes",
         "a process dies with hundreds of nodes, references and buffers",
         many_nodes,
-    ),
+    )
+    .covers(&["A14.4"]),
     core(
         "a14/both-die",
         "owner and holder die together, in both orders",

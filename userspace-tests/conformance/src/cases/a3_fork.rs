@@ -15,17 +15,20 @@ pub const CASES: &[Case] = &[
         "a3/fork-has-no-mapping",
         "a forked child does not inherit the mapping",
         fork_has_no_mapping,
-    ),
+    )
+    .covers(&["A19.14"]),
     core(
         "a3/fork-cannot-map",
         "a forked child cannot map the parent's descriptor",
         fork_cannot_map,
-    ),
+    )
+    .covers(&["A3.2", "A19.14"]),
     core(
         "a3/fork-may-use-ioctls",
         "a forked child's threads count as threads of the opener",
         fork_may_use_ioctls,
-    ),
+    )
+    .covers(&["A19.14"]),
     core(
         "a3/fork-serves-calls",
         "a forked child can take and answer the parent's calls",
@@ -40,7 +43,8 @@ pub const CASES: &[Case] = &[
         "a3/flush-wakes-readers",
         "closing a duplicate makes a blocked read return",
         flush_wakes_readers,
-    ),
+    )
+    .covers(&["A3.5"]),
     core(
         "a3/flush-keeps-calls",
         "closing a duplicate does not disturb a call in progress",

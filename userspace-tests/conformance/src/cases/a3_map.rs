@@ -18,7 +18,8 @@ pub const CASES: &[Case] = &[
         "a3/open-many-times",
         "a process may open a device many times",
         open_many_times,
-    ),
+    )
+    .covers(&["A3.1"]),
     core(
         "a3/open-read-only",
         "a descriptor without write permission serves as well",
@@ -43,7 +44,8 @@ pub const CASES: &[Case] = &[
         "a3/map-writable-refused",
         "a writable mapping gives EPERM",
         map_writable,
-    ),
+    )
+    .covers(&["A3.2"]),
     core(
         "a3/map-writable-refused-then-granted",
         "a refused mapping does not use up the only chance",
@@ -53,12 +55,14 @@ pub const CASES: &[Case] = &[
         "a3/map-twice-refused",
         "a second mapping gives EBUSY",
         map_twice,
-    ),
+    )
+    .covers(&["A3.2"]),
     core(
         "a3/map-after-unmap-refused",
         "the space is not mapped again after munmap",
         map_after_unmap,
-    ),
+    )
+    .covers(&["A3.4"]),
     core(
         "a3/map-offset-ignored",
         "the offset of the mapping does not matter",
@@ -68,7 +72,8 @@ pub const CASES: &[Case] = &[
         "a3/mprotect-write-refused",
         "the mapping cannot be made writable",
         mprotect_write,
-    ),
+    )
+    .covers(&["A19.14"]),
     core(
         "a3/poke-refused",
         "the mapping cannot be written through process_vm_writev",
@@ -83,7 +88,8 @@ pub const CASES: &[Case] = &[
         "a3/only-4-mib-used",
         "of a larger mapping only 4 MiB are used",
         only_4_mib,
-    ),
+    )
+    .covers(&["A3.3", "A19.15"]),
     core(
         "a3/one-page",
         "a mapping of one page holds one page of data",
@@ -93,7 +99,8 @@ pub const CASES: &[Case] = &[
         "a3/send-to-unmapped",
         "a call to a process that mapped nothing fails: dead, ESRCH",
         send_to_unmapped,
-    ),
+    )
+    .covers(&["A6.17"]),
     core(
         "a3/send-from-unmapped",
         "a process that mapped nothing can call; replies to it fail",
@@ -103,17 +110,20 @@ pub const CASES: &[Case] = &[
         "a3/unmap-closes-for-ever",
         "after munmap calls fail: dead, ESRCH",
         unmap_closes,
-    ),
+    )
+    .covers(&["A3.4", "A6.17", "CVE-2023-20928"]),
     core(
         "a3/partial-unmap",
         "unmapping a part closes the whole space",
         partial_unmap,
-    ),
+    )
+    .covers(&["A3.4"]),
     core(
         "a3/foreign-mapping-untouched",
         "memory mapped where the space was receives nothing",
         foreign_mapping,
-    ),
+    )
+    .covers(&["CVE-2023-20928", "CVE-2026-43434"]),
     core(
         "a3/close-keeps-mapping",
         "closing the descriptor leaves the mapped device open",

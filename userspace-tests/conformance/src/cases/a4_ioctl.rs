@@ -13,12 +13,13 @@ use harness::{Bc, Call, Case, Cx, Errno, Exchange, Transactions, check, check_eq
 const NOWHERE: u64 = 8;
 
 pub const CASES: &[Case] = &[
-    core("a4/version", "the protocol has version 8", version),
+    core("a4/version", "the protocol has version 8", version).covers(&["A4.5"]),
     core(
         "a4/unknown-ioctls",
         "ioctls nobody serves give EINVAL",
         unknown_ioctls,
-    ),
+    )
+    .covers(&["A4.12"]),
     core(
         "a4/bad-pointers",
         "an argument that is not there gives EFAULT or EINVAL, ioctl by ioctl",
@@ -33,12 +34,14 @@ pub const CASES: &[Case] = &[
         "a4/write-error-clears-read",
         "when writing fails read_consumed is 0",
         write_error_clears_read,
-    ),
+    )
+    .covers(&["A4.1"]),
     core(
         "a4/write-resumes",
         "writing starts where write_consumed says",
         write_resumes,
-    ),
+    )
+    .covers(&["A4.1"]),
     core(
         "a4/write-nothing-left",
         "a write buffer that is consumed is left alone",
@@ -48,42 +51,50 @@ pub const CASES: &[Case] = &[
         "a4/write-fault",
         "commands that are not there give EFAULT behind the last one done",
         write_fault,
-    ),
+    )
+    .covers(&["A4.1", "A5.2"]),
     core(
         "a4/read-fault",
         "a read buffer that is not there gives EFAULT",
         read_fault,
-    ),
+    )
+    .covers(&["A4.1"]),
     core(
         "a4/max-threads-any",
         "any number is taken as the limit of threads",
         max_threads_any,
-    ),
+    )
+    .covers(&["A4.2"]),
     core(
         "a4/thread-exit",
         "a thread that left is new when it comes back",
         thread_exit,
-    ),
+    )
+    .covers(&["A4.4"]),
     core(
         "a4/extended-error-cleared",
         "the extended error is handed out once",
         extended_error_cleared,
-    ),
+    )
+    .covers(&["A4.11", "A19.22"]),
     core(
         "a4/extended-error-per-thread",
         "threads do not see each other's errors",
         extended_error_per_thread,
-    ),
+    )
+    .covers(&["A4.11"]),
     core(
         "a4/node-debug-info",
         "a process can walk its nodes in order",
         node_debug_info,
-    ),
+    )
+    .covers(&["A4.7"]),
     core(
         "a4/spam-detection-switch",
         "oneway spam detection can be switched on and off",
         spam_detection_switch,
-    ),
+    )
+    .covers(&["A4.10"]),
 ];
 
 fn version(cx: &mut Cx) -> Result<()> {

@@ -13,12 +13,14 @@ pub const CASES: &[Case] = &[
         "a5/failed-transaction-stops-write",
         "what follows a failed transaction waits for the next write",
         failed_stops,
-    ),
+    )
+    .covers(&["A5.1", "A19.2"]),
     core(
         "a5/failed-oneway-stops-write",
         "a failed oneway call stops the write as well",
         failed_oneway_stops,
-    ),
+    )
+    .covers(&["A5.1"]),
     core(
         "a5/several-transactions",
         "one write can hold several oneway calls",
@@ -28,7 +30,8 @@ pub const CASES: &[Case] = &[
         "a5/unknown-command",
         "an unknown command gives EINVAL behind the last one done",
         unknown_command,
-    ),
+    )
+    .covers(&["A5.3"]),
     core(
         "a5/unpacked-death-request",
         "the padded form of the death request is no command",
@@ -38,17 +41,20 @@ pub const CASES: &[Case] = &[
         "a5/never-served",
         "attempt-acquire and acquire-result give EINVAL",
         never_served,
-    ),
+    )
+    .covers(&["A5.7"]),
     core(
         "a5/returns-are-no-commands",
         "numbers of returns are no commands",
         returns_are_no_commands,
-    ),
+    )
+    .covers(&["A5.3"]),
     core(
         "a5/soft-failures-go-on",
         "commands that do not apply are skipped and the write goes on",
         soft_failures,
-    ),
+    )
+    .covers(&["A5.4", "A5.5", "A5.6"]),
     core(
         "a5/write-and-read",
         "one exchange writes first and reads then",
@@ -58,22 +64,26 @@ pub const CASES: &[Case] = &[
         "a5/cut-command",
         "a command reaching behind the buffer's end",
         cut_command,
-    ),
+    )
+    .covers(&["A5.2"]),
     core(
         "a5/free-twice",
         "a buffer can be given back once",
         free_twice,
-    ),
+    )
+    .covers(&["A5.8", "A9.6"]),
     core(
         "a5/free-wrong-address",
         "only the start of a buffer gives it back",
         free_wrong_address,
-    ),
+    )
+    .covers(&["A5.8"]),
     core(
         "a5/free-undelivered",
         "a buffer that is not delivered yet cannot be given back",
         free_undelivered,
-    ),
+    )
+    .covers(&["A5.8", "A8.9", "CVE-2019-2025"]),
     core(
         "a5/free-before-reply",
         "a buffer may be given back before the reply",
@@ -83,7 +93,8 @@ pub const CASES: &[Case] = &[
         "a5/free-of-reply-waiting",
         "guessing the address of a reply that waits does not free it",
         free_of_reply_waiting,
-    ),
+    )
+    .covers(&["CVE-2019-2025"]),
 ];
 
 fn failed_stops(cx: &mut Cx) -> Result<()> {

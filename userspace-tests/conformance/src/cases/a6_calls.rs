@@ -29,7 +29,8 @@ pub const CASES: &[Case] = &[
         "a6/oneway",
         "a oneway call is complete when it is sent, and names no process",
         oneway,
-    ),
+    )
+    .covers(&["A19.9"]),
     core(
         "a6/flags-pass-through",
         "flags the driver does not know arrive",
@@ -44,7 +45,8 @@ pub const CASES: &[Case] = &[
         "a6/empty",
         "a call without data has a buffer to give back nevertheless",
         empty,
-    ),
+    )
+    .covers(&["A19.16"]),
     core(
         "a6/offsets-pointer",
         "the offsets lie behind the data, even when there are none",
@@ -94,7 +96,8 @@ pub const CASES: &[Case] = &[
         "a6/clear-buffer",
         "a buffer sent with TF_CLEAR_BUF is zeroed when it is given back",
         clear_buffer,
-    ),
+    )
+    .covers(&["A7.8"]),
 ];
 
 fn whole_round_trip(cx: &mut Cx) -> Result<()> {

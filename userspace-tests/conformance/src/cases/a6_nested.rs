@@ -13,17 +13,20 @@ pub const CASES: &[Case] = &[
         "a6/nested-reaches-caller",
         "a call back to the caller reaches the thread that waits",
         nested_reaches_caller,
-    ),
+    )
+    .covers(&["A6.14"]),
     core(
         "a6/nested-prefers-caller",
         "it reaches that thread though others of the process wait",
         nested_prefers_caller,
-    ),
+    )
+    .covers(&["A6.14"]),
     core(
         "a6/nested-through-third",
         "it does so through a third process",
         nested_through_third,
-    ),
+    )
+    .covers(&["A6.14"]),
     core(
         "a6/nested-deep",
         "calls to and fro nest as deep as one likes",
@@ -38,22 +41,26 @@ pub const CASES: &[Case] = &[
         "a6/nested-order-of-replies",
         "only the innermost call can be answered",
         order_of_replies,
-    ),
+    )
+    .covers(&["A6.3"]),
     core(
         "a6/serving-thread-takes-no-others",
         "a thread that serves a call takes no others",
         takes_no_others,
-    ),
+    )
+    .covers(&["A8.2"]),
     core(
         "a6/second-call-refused",
         "a second call before the reply is refused: EPROTO",
         second_call_refused,
-    ),
+    )
+    .covers(&["A6.13"]),
     core(
         "a6/call-over-waiting-call-refused",
         "a call is refused while one to the same thread waits",
         call_over_waiting_call,
-    ),
+    )
+    .covers(&["A6.12"]),
 ];
 
 /// The client calls the manager with a node of its own; the manager, serving the

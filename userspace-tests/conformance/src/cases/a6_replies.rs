@@ -15,8 +15,9 @@ pub const CASES: &[Case] = &[
         "a6/reply-without-call",
         "a reply nobody waits for fails: EPROTO",
         reply_without_call,
-    ),
-    core("a6/reply-twice", "a call is answered once", reply_twice),
+    )
+    .covers(&["A6.2"]),
+    core("a6/reply-twice", "a call is answered once", reply_twice).covers(&["A6.2"]),
     core(
         "a6/reply-by-other-thread",
         "only the thread that took a call answers it: EPROTO",
@@ -26,27 +27,32 @@ pub const CASES: &[Case] = &[
         "a6/reply-data-fault",
         "a reply whose data is not there fails the caller's call: EFAULT",
         reply_data_fault,
-    ),
+    )
+    .covers(&["A6.32"]),
     core(
         "a6/reply-bad-object",
         "a reply with a bad object fails the caller's call: EINVAL",
         reply_bad_object,
-    ),
+    )
+    .covers(&["A6.32"]),
     core(
         "a6/reply-too-large",
         "a reply without room fails the caller's call: ENOSPC",
         reply_too_large,
-    ),
+    )
+    .covers(&["A6.32"]),
     core(
         "a6/reply-to-dead-process",
         "a reply to a process that died is complete all the same",
         reply_to_dead_process,
-    ),
+    )
+    .covers(&["A6.5"]),
     core(
         "a6/reply-to-exited-thread",
         "a reply to a thread that left is complete all the same",
         reply_to_exited_thread,
-    ),
+    )
+    .covers(&["A6.5"]),
     core(
         "a6/reply-failure-keeps-first-error",
         "the caller's extended error keeps the first reason",

@@ -14,7 +14,8 @@ pub const CASES: &[Case] = &[
         "a7/file-arrives",
         "a file arrives under a number of the receiver",
         file_arrives,
-    ),
+    )
+    .covers(&["A7.3"]),
     core(
         "a7/file-object-fields",
         "the object holds the new number and keeps its cookie",
@@ -24,12 +25,14 @@ pub const CASES: &[Case] = &[
         "a7/file-refused",
         "a node that takes no files: EPERM",
         file_refused,
-    ),
+    )
+    .covers(&["A6.25"]),
     core(
         "a7/file-in-reply-refused",
         "a caller that takes no files: EPERM",
         reply_refused,
-    ),
+    )
+    .covers(&["A6.25"]),
     core(
         "a7/file-in-reply",
         "a caller that takes files gets them in the reply",
@@ -39,7 +42,8 @@ pub const CASES: &[Case] = &[
         "a7/file-bad-number",
         "a number that is not open: EBADF",
         bad_number,
-    ),
+    )
+    .covers(&["A6.25"]),
     core(
         "a7/file-stays-open",
         "a received file stays open when its buffer is given back",
@@ -49,27 +53,32 @@ pub const CASES: &[Case] = &[
         "a7/file-close-on-exec",
         "a received file is closed on exec",
         close_on_exec,
-    ),
+    )
+    .covers(&["A7.3"]),
     core(
         "a7/file-no-room-call",
         "a call whose file finds no room fails at the receiver",
         no_room_call,
-    ),
+    )
+    .covers(&["A8.8"]),
     core(
         "a7/file-no-room-oneway",
         "a oneway call whose file finds no room is dropped",
         no_room_oneway,
-    ),
+    )
+    .covers(&["A8.8"]),
     core(
         "a7/file-no-room-reply",
         "a reply whose file finds no room becomes a failure",
         no_room_reply,
-    ),
+    )
+    .covers(&["A8.8"]),
     core(
         "a7/files-all-or-nothing",
         "of several files all are installed or none",
         all_or_nothing,
-    ),
+    )
+    .covers(&["A7.3"]),
     core(
         "a7/file-of-undelivered-call",
         "the file of a call nobody took is let go",

@@ -14,32 +14,38 @@ pub const CASES: &[Case] = &[
         "a7/handle-returns-home",
         "a handle sent to its owner arrives as the node",
         returns_home,
-    ),
+    )
+    .covers(&["A7.2"]),
     core(
         "a7/weak-handle-returns-home",
         "a weak handle sent to its owner arrives as the weak node",
         weak_returns_home,
-    ),
+    )
+    .covers(&["A7.2"]),
     core(
         "a7/handle-to-third",
         "a handle sent to a third process arrives as its handle",
         to_third,
-    ),
+    )
+    .covers(&["A7.2"]),
     core(
         "a7/handle-unknown",
         "a handle the sender does not have: EINVAL",
         unknown,
-    ),
+    )
+    .covers(&["A6.24"]),
     core(
         "a7/handle-held-weakly",
         "a handle held weakly can only be sent weakly",
         held_weakly,
-    ),
+    )
+    .covers(&["A6.24"]),
     core(
         "a7/handle-of-dead-node",
         "a handle of a dead node can be sent on",
         of_dead_node,
-    ),
+    )
+    .covers(&["A7.2"]),
     core(
         "a7/handle-home-keeps-node",
         "a node that is on its way home is kept",
@@ -49,7 +55,8 @@ pub const CASES: &[Case] = &[
         "a7/lowest-free-handle",
         "a new reference gets the lowest free handle",
         lowest_free,
-    ),
+    )
+    .covers(&["A7.1"]),
     core(
         "a7/many-handles",
         "a thousand references are numbered without gaps, twice",

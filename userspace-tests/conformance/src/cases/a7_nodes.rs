@@ -15,12 +15,14 @@ pub const CASES: &[Case] = &[
         "a7/binder-becomes-handle",
         "a node arrives as a handle, without its owner's names",
         becomes_handle,
-    ),
+    )
+    .covers(&["A7.1"]),
     core(
         "a7/weak-binder-becomes-weak-handle",
         "a weak node arrives as a weak handle",
         becomes_weak_handle,
-    ),
+    )
+    .covers(&["A7.1"]),
     core(
         "a7/same-node-same-handle",
         "a node sent twice has one handle",
@@ -30,12 +32,14 @@ pub const CASES: &[Case] = &[
         "a7/other-cookie-refused",
         "a node keeps the cookie it was first sent with: EINVAL",
         other_cookie_refused,
-    ),
+    )
+    .covers(&["A6.23", "A19.17"]),
     core(
         "a7/first-flags-stick",
         "a node keeps the flags it was first sent with",
         first_flags_stick,
-    ),
+    )
+    .covers(&["A19.17"]),
     core(
         "a7/reply-carries-node",
         "a node may be sent in a reply",
@@ -55,12 +59,14 @@ pub const CASES: &[Case] = &[
         "a7/buffer-holds-the-reference",
         "a handle is valid until its buffer is given back",
         buffer_holds_reference,
-    ),
+    )
+    .covers(&["A7.7"]),
     core(
         "a7/failure-takes-references-back",
         "a transaction that fails half way leaves no reference",
         failure_takes_back,
-    ),
+    )
+    .covers(&["CVE-2023-21255"]),
     core(
         "a7/null-node",
         "a node with pointer and cookie 0 is a node like any other",
@@ -75,7 +81,8 @@ pub const CASES: &[Case] = &[
         "a7/manager-node-other-cookie",
         "the manager's node keeps its cookie, too: EINVAL",
         manager_node_cookie,
-    ),
+    )
+    .covers(&["A6.23"]),
 ];
 
 fn becomes_handle(cx: &mut Cx) -> Result<()> {

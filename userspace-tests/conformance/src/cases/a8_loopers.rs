@@ -15,7 +15,8 @@ pub const CASES: &[Case] = &[
         "a8/spawn-when-nobody-waits",
         "the last free thread is told to spawn another",
         when_nobody_waits,
-    ),
+    )
+    .covers(&["A8.10"]),
     core(
         "a8/spawn-not-for-strangers",
         "a thread that is no looper is not asked",
@@ -30,22 +31,26 @@ pub const CASES: &[Case] = &[
         "a8/spawn-one-at-a-time",
         "no other thread is asked for until the first has registered",
         one_at_a_time,
-    ),
+    )
+    .covers(&["A8.10"]),
     core(
         "a8/spawn-up-to-limit",
         "threads are asked for up to the limit",
         up_to_limit,
-    ),
+    )
+    .covers(&["A8.10"]),
     core(
         "a8/spawn-not-while-one-waits",
         "nobody is asked while a thread waits",
         not_while_one_waits,
-    ),
+    )
+    .covers(&["A8.10"]),
     core(
         "a8/spawn-overwrites-first-word",
         "the request stands in the first word even when appending",
         overwrites_first_word,
-    ),
+    )
+    .covers(&["A19.3"]),
     core(
         "a8/spawn-on-first-read",
         "the first read of a looper can carry the request",
@@ -55,7 +60,8 @@ pub const CASES: &[Case] = &[
         "a8/register-unasked",
         "registering without being asked does not count",
         register_unasked,
-    ),
+    )
+    .covers(&["A5.9"]),
     core(
         "a8/limit-raised-later",
         "the limit can be raised at any time",

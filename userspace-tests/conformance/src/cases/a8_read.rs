@@ -17,7 +17,8 @@ pub const CASES: &[Case] = &[
         "a8/first-read-returns",
         "the first read of a thread does not wait",
         first_read_returns,
-    ),
+    )
+    .covers(&["A8.1", "A19.1"]),
     core(
         "a8/first-read-after-other-ioctl",
         "any other ioctl uses up that right",
@@ -27,7 +28,8 @@ pub const CASES: &[Case] = &[
         "a8/nonblocking-without-work",
         "without work a nonblocking read gives EAGAIN",
         nonblocking_without_work,
-    ),
+    )
+    .covers(&["A8.3"]),
     core(
         "a8/blocks-until-work",
         "a read waits until there is work",
@@ -37,7 +39,8 @@ pub const CASES: &[Case] = &[
         "a8/interrupted",
         "a signal ends the wait: EINTR, and nothing is consumed",
         interrupted,
-    ),
+    )
+    .covers(&["A8.3"]),
     core(
         "a8/interrupted-loses-nothing",
         "work that comes after an interrupted read is there for the next",
@@ -47,7 +50,8 @@ pub const CASES: &[Case] = &[
         "a8/any-thread-serves",
         "a thread need not be a looper to get the process's work",
         any_thread_serves,
-    ),
+    )
+    .covers(&["A8.2"]),
     core(
         "a8/completions-together",
         "one read brings all completions",
@@ -57,12 +61,14 @@ pub const CASES: &[Case] = &[
         "a8/call-ends-read",
         "one read brings one call",
         call_ends_read,
-    ),
+    )
+    .covers(&["A8.5"]),
     core(
         "a8/completion-held-back",
         "a call's completion does not wake its sender",
         completion_held_back,
-    ),
+    )
+    .covers(&["A6.33"]),
     core(
         "a8/completion-with-reply",
         "it comes with the reply",
@@ -72,22 +78,26 @@ pub const CASES: &[Case] = &[
         "a8/completion-of-oneway-at-once",
         "a oneway call's and a reply's completion come at once",
         completion_of_oneway,
-    ),
+    )
+    .covers(&["A6.33"]),
     core(
         "a8/own-work-first",
         "a thread's own work comes before the process's",
         own_work_first,
-    ),
+    )
+    .covers(&["A8.4"]),
     core(
         "a8/room-for-76",
         "an item is delivered only into 76 bytes of room",
         room_for_76,
-    ),
+    )
+    .covers(&["A8.4", "A19.4"]),
     core(
         "a8/tiny-buffer",
         "what a read buffer of less than four bytes does",
         tiny_buffer,
-    ),
+    )
+    .covers(&["A19.4"]),
     core(
         "a8/append",
         "a read appends behind read_consumed, without BR_NOOP",
@@ -97,7 +107,8 @@ pub const CASES: &[Case] = &[
         "a8/fault-fails-call",
         "a call that cannot be written to the read buffer fails",
         fault_fails_call,
-    ),
+    )
+    .covers(&["A8.9"]),
     core(
         "a8/last-waiter-first",
         "of waiting threads the last to come gets the work",

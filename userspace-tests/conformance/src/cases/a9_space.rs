@@ -21,12 +21,14 @@ pub const CASES: &[Case] = &[
         "a9/best-fit",
         "a buffer goes into the smallest hole that holds it",
         best_fit,
-    ),
+    )
+    .covers(&["A9.1"]),
     core(
         "a9/holes-merge",
         "holes merge in whatever order buffers are given back",
         holes_merge,
-    ),
+    )
+    .covers(&["A9.1"]),
     core(
         "a9/rounding",
         "data and offsets are rounded to eight bytes each",
@@ -41,7 +43,8 @@ pub const CASES: &[Case] = &[
         "a9/async-half",
         "oneway calls may take half of the space",
         async_half,
-    ),
+    )
+    .covers(&["A6.18", "A9.2"]),
     core(
         "a9/async-half-not-for-calls",
         "calls may take the other half",
@@ -51,12 +54,14 @@ pub const CASES: &[Case] = &[
         "a9/async-comes-back",
         "what oneway calls took comes back, for empty ones, too",
         async_comes_back,
-    ),
+    )
+    .covers(&["A9.2", "CVE-2021-46935"]),
     core(
         "a9/async-empty-parcels",
         "an empty oneway call takes eight bytes of the budget",
         async_empty,
-    ),
+    )
+    .covers(&["A19.16", "CVE-2021-46935"]),
     core(
         "a9/async-failed-call-pays-back",
         "a oneway call that fails gives its share back",
@@ -66,12 +71,14 @@ pub const CASES: &[Case] = &[
         "a9/oneway-one-by-one",
         "a node's next oneway call waits for the buffer of the one before",
         oneway_one_by_one,
-    ),
+    )
+    .covers(&["A9.5", "A19.13"]),
     core(
         "a9/oneway-per-node",
         "oneway calls to another node do not wait",
         oneway_per_node,
-    ),
+    )
+    .covers(&["A19.12"]),
     core(
         "a9/oneway-order",
         "oneway calls to one node arrive in order, whoever sends them",
@@ -86,7 +93,8 @@ pub const CASES: &[Case] = &[
         "a9/oneway-queue-dies-with-node",
         "waiting oneway calls vanish with their process",
         queue_dies,
-    ),
+    )
+    .covers(&["A14.2"]),
 ];
 
 /// Oneway calls of the given sizes are sent and received; each to a node of its

@@ -19,6 +19,7 @@ mod a5_write;
 mod a6_calls;
 mod a6_errors;
 mod a6_nested;
+mod a6_objects;
 mod a6_replies;
 mod a7_files;
 mod a7_handles;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Case> {
         a6_calls::CASES,
         a6_nested::CASES,
         a6_errors::CASES,
+        a6_objects::CASES,
         a6_replies::CASES,
         a7_nodes::CASES,
         a7_handles::CASES,

@@ -3,7 +3,7 @@
 # The user's entry; `make help` tells. What the kernel's build reads is in Kbuild.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench profile shell module userspace check clean distclean
+.PHONY: help demo test conformance bench profile shell module userspace check clean distclean
 
 export KERNEL KDIR LANE MIRROR ACCEL
 
@@ -17,6 +17,9 @@ demo: ## See real binder clients talk through the driver, beside the C driver (f
 
 test: ## Everything: host tests, then guests with both drivers; ends with "N passed, N failed"
 	@$(images)/test $(SUITES)
+
+conformance: ## The suite on C and ours with its coverage of the ABI; ends with "N cases, N differences"
+	@$(images)/conformance $(if $(UPDATE),--update)
 
 bench: ## C and ours in one guest: instructions and time per call
 	@userspace-tests/bench/run

@@ -7,7 +7,9 @@
 //! what it observed on the way is the same on all.
 
 mod cases;
+mod coverage;
 mod fixtures;
+mod proof;
 mod report;
 mod runner;
 
@@ -63,6 +65,13 @@ struct Run {
     /// Write a report for machines.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Run the whole suite on the C driver and ours, in this order, print what of the
+    /// ABI and of the requirements it reaches, and compare with the committed lists.
+    #[arg(long, conflicts_with_all = ["filters", "skip", "list"])]
+    matrix: bool,
+    /// Write the list of what was reached anew.
+    #[arg(long, value_name = "FILE", requires = "matrix")]
+    update: Option<PathBuf>,
     /// Give a device up after so many cases in a row that did not end.
     #[arg(long, value_name = "N", default_value_t = 3)]
     give_up: usize,
@@ -131,7 +140,14 @@ impl Run {
 }
 
 fn run(run: &Run) -> Result<bool> {
-    let stages = run.stages()?;
+    let stages = if run.matrix {
+        Stage::ALL.to_vec()
+    } else {
+        run.stages()?
+    };
+    if run.matrix && run.devices.len() != 2 {
+        bail!("--matrix compares two devices");
+    }
     let selected: Vec<Case> = cases::all()
         .into_iter()
         .filter(|case| run.selected(case))
@@ -166,7 +182,13 @@ fn run(run: &Run) -> Result<bool> {
     if let Some(path) = &run.json {
         report::write_json(path, &run.devices, &results)?;
     }
-    Ok(report::summarise(&results))
+    let passed = report::summarise(&results);
+    if run.matrix {
+        // A run that is to renew the list is not measured by it.
+        let good = proof::print(&run.devices, &results, run.update.as_deref())?;
+        return Ok(passed && good);
+    }
+    Ok(passed)
 }
 
 fn main() -> ExitCode {

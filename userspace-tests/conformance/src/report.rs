@@ -3,6 +3,8 @@
 //! Tells people and machines how it went.
 
 use crate::Device;
+use crate::coverage::matrix::Matrix;
+use crate::coverage::points::Class;
 use crate::runner::{CaseResult, word};
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
@@ -65,6 +67,7 @@ pub fn summarise(results: &[CaseResult]) -> bool {
 struct JsonReport<'a> {
     devices: Vec<JsonDevice<'a>>,
     cases: Vec<JsonCase<'a>>,
+    matrix: Vec<JsonPoint<'a>>,
     passed: usize,
     failed: usize,
     skipped: usize,
@@ -81,8 +84,18 @@ struct JsonCase<'a> {
     name: &'a str,
     claim: &'a str,
     stage: &'a str,
+    rows: &'a [&'a str],
     passed: bool,
     devices: BTreeMap<&'a str, JsonRun<'a>>,
+}
+
+/// A constant or an error, the cases that reach it and what the devices say to them.
+#[derive(Serialize)]
+struct JsonPoint<'a> {
+    class: Class,
+    name: &'a str,
+    cases: Vec<&'static str>,
+    devices: BTreeMap<&'a str, String>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +114,7 @@ pub fn write_json(path: &Path, devices: &[Device], results: &[CaseResult]) -> Re
             name: result.case.name,
             claim: result.case.claim,
             stage: result.case.stage.name(),
+            rows: result.case.rows,
             passed: !result.failed() && !result.skipped(),
             devices: devices
                 .iter()
@@ -119,6 +133,23 @@ pub fn write_json(path: &Path, devices: &[Device], results: &[CaseResult]) -> Re
         .collect();
     let failed = results.iter().filter(|result| result.failed()).count();
     let passed = cases.iter().filter(|case| case.passed).count();
+    let matrix = Matrix::new(results, devices.len());
+    let points = Class::ALL
+        .into_iter()
+        .flat_map(|class| matrix.of_class(class));
+    let points = points.map(|point| JsonPoint {
+        class: point.class,
+        name: &point.name,
+        cases: matrix.cases(point.class, &point.name),
+        devices: devices
+            .iter()
+            .enumerate()
+            .map(|(index, device)| {
+                let verdict = matrix.verdict(point.class, &point.name, index);
+                (device.label.as_str(), verdict)
+            })
+            .collect(),
+    });
     let report = JsonReport {
         devices: devices
             .iter()
@@ -131,6 +162,7 @@ pub fn write_json(path: &Path, devices: &[Device], results: &[CaseResult]) -> Re
         failed,
         skipped: results.len() - passed - failed,
         cases,
+        matrix: points.collect(),
     };
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     serde_json::to_writer_pretty(file, &report)?;

@@ -180,3 +180,12 @@ pub fn limit_fds(process: &mut Process, limit: i32) -> Result<()> {
         .context("prlimit")?;
     Ok(())
 }
+
+/// Whether a descriptor is open.
+pub fn is_open(thread: &mut Thread, fd: i32) -> Result<bool> {
+    match thread.syscall(libc::SYS_fcntl, &[fd as u64, libc::F_GETFD as u64])? {
+        Ok(_) => Ok(true),
+        Err(Errno::EBADF) => Ok(false),
+        Err(error) => Err(error).context("fcntl"),
+    }
+}

@@ -6,6 +6,7 @@
 //! With several devices, a case passes when it passes on each of them and when
 //! what it observed on the way is the same on all.
 
+mod buffers;
 mod cases;
 mod coverage;
 mod fixtures;

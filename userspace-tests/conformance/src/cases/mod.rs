@@ -21,9 +21,16 @@ mod a6_errors;
 mod a6_nested;
 mod a6_objects;
 mod a6_replies;
+mod a7_buffers;
+mod a7_fd_arrays;
+mod a7_fd_close;
 mod a7_files;
 mod a7_handles;
 mod a7_nodes;
+mod a7_parents;
+mod a7_sg_failures;
+mod a7_sg_reading;
+mod a7_sg_replies;
 mod a8_loopers;
 mod a8_read;
 mod a9_space;
@@ -31,6 +38,20 @@ mod a9_space;
 /// A case that every driver has to pass.
 const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
     Case::new(name, claim, Stage::Core, run)
+}
+
+/// A case about buffers that go with a transaction.
+const fn scatter_gather(
+    name: &'static str,
+    claim: &'static str,
+    run: fn(&mut Cx) -> Result<()>,
+) -> Case {
+    Case {
+        name,
+        claim,
+        stage: Stage::ScatterGather,
+        run,
+    }
 }
 
 /// All cases, in the order they run.
@@ -49,6 +70,13 @@ pub fn all() -> Vec<Case> {
         a7_nodes::CASES,
         a7_handles::CASES,
         a7_files::CASES,
+        a7_buffers::CASES,
+        a7_parents::CASES,
+        a7_fd_arrays::CASES,
+        a7_fd_close::CASES,
+        a7_sg_failures::CASES,
+        a7_sg_reading::CASES,
+        a7_sg_replies::CASES,
         a8_read::CASES,
         a8_loopers::CASES,
         a9_space::CASES,

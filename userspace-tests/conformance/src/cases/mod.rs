@@ -46,12 +46,7 @@ const fn scatter_gather(
     claim: &'static str,
     run: fn(&mut Cx) -> Result<()>,
 ) -> Case {
-    Case {
-        name,
-        claim,
-        stage: Stage::ScatterGather,
-        run,
-    }
+    Case::new(name, claim, Stage::ScatterGather, run)
 }
 
 /// All cases, in the order they run.

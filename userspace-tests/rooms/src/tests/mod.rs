@@ -11,5 +11,6 @@ mod objects;
 mod refcount;
 mod refcount_model;
 mod returns;
+mod scatter;
 mod slab;
 mod space;

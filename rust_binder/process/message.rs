@@ -19,7 +19,10 @@ use crate::{
         object::Strength,
         transaction::TransactionFlags, //
     },
-    buffer::Allocation,
+    buffer::{
+        Allocation,
+        Section, //
+    },
     observe::census::{
         self,
         Count, //
@@ -83,6 +86,9 @@ pub struct Attachments {
     objects: KVVec<Translated>,
     /// Files that the receiver gets when it reads the message.
     pub files: KVVec<FileFixup>,
+    /// The numbers that the receiver got for those that lie in lists. They are closed with the
+    /// buffer; what the numbers mean, and whether they mean anything then, is up to the receiver.
+    pub listed: Option<KVVec<u32>>,
     /// How many objects there can be.
     capacity: usize,
     _count: Count,
@@ -100,8 +106,10 @@ pub enum Translated {
 pub struct FileFixup {
     /// The file.
     pub file: ARef<File>,
-    /// Where in the data its number goes, in bytes.
-    pub offset: usize,
+    /// Where its number goes: in the data, or in a list in the buffers behind it.
+    pub section: Section,
+    /// Where in the section, in bytes.
+    pub at: u32,
 }
 
 impl Queued for Message {
@@ -126,6 +134,7 @@ impl Attachments {
                 receiver,
                 objects: KVVec::new(),
                 files: KVVec::new(),
+                listed: None,
                 capacity,
                 _count: Count::new(census::Kind::Attachments),
             },
@@ -158,10 +167,27 @@ impl Attachments {
     ///
     /// [`ENOMEM`].
     pub fn push_file(&mut self, file: FileFixup) -> Result {
-        if self.files.capacity() == 0 {
-            self.files = KVVec::with_capacity(self.capacity, GFP_KERNEL_ACCOUNT)?;
-        }
+        self.reserve_files(1)?;
         self.files.push_within_capacity(file).map_err(|_| ENOMEM)
+    }
+
+    /// Makes room for `more` files: a list may have more of them than the message has objects.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn reserve_files(&mut self, more: usize) -> Result {
+        let len = self.files.len();
+        let wanted = len.saturating_add(more);
+        if wanted <= self.files.capacity() {
+            return Ok(());
+        }
+        let room = wanted.max(len.saturating_mul(2)).max(self.capacity);
+        let larger = KVVec::with_capacity(room, GFP_KERNEL_ACCOUNT)?;
+        for file in core::mem::replace(&mut self.files, larger) {
+            self.files.push_within_capacity(file).map_err(|_| ENOMEM)?;
+        }
+        Ok(())
     }
 
     fn give_back(&self, object: Translated) {
@@ -187,5 +213,5 @@ pub struct Delivered {
     /// The node that the message was addressed to; none for a reply.
     pub target: Option<Hold>,
     /// The objects in it.
-    pub _attachments: Option<KBox<Attachments>>,
+    pub attachments: Option<KBox<Attachments>>,
 }

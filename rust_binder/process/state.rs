@@ -218,6 +218,14 @@ impl Process {
         }
     }
 
+    /// Makes a thread, which is running now, return from its read instead of waiting in it.
+    pub fn require_return(&self, key: ThreadKey) {
+        if let Some(thread) = self.lock().thread(key).filter(|thread| !thread.need_return) {
+            thread.need_return = true;
+            self.attention.add(1, Relaxed);
+        }
+    }
+
     /// Makes every thread return from its read, or from the next one; for `flush`.
     pub fn interrupt(&self) {
         let mut after = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The receiver's buffer: data, offsets, objects, security context.
+//! The receiver's buffer: data, offsets, objects, buffers, security context.
 //!
 //! Everything is read from the sender once and written to the receiver once. What the sender says
 //! of objects is judged from the driver's own copy of it; what stands in the receiver's buffer is
@@ -105,7 +105,7 @@ impl Session<'_> {
         Ok(payload)
     }
 
-    /// Copies offsets, objects and the data between them.
+    /// Copies offsets, objects, the data between them, and buffers.
     fn copy_objects(
         &self,
         recipient: &Recipient<'_>,
@@ -114,8 +114,7 @@ impl Session<'_> {
         payload: &mut Payload,
     ) -> Result<(), Failure> {
         let mut reader = ObjectReader::new(request.data.len);
-        let mut translation =
-            Translation::new(*self, recipient, request.offsets.len / size_of::<u64>());
+        let mut translation = Translation::new(*self, recipient, request);
         let mut done = 0;
         while done < request.offsets.len {
             let mut block = [0u8; OFFSETS_BLOCK];
@@ -139,7 +138,8 @@ impl Session<'_> {
             }
         }
         let tail = reader.tail();
-        copy_data(&payload.buffer, request, tail.start, tail.len)
+        copy_data(&payload.buffer, request, tail.start, tail.len)?;
+        translation.copy_buffers(&payload.buffer)
     }
 
     /// Copies the data up to the object at `offset`, and the object as the recipient is to see it.

@@ -15,8 +15,12 @@ use crate::{
         },
         transaction::TransactionData, //
     },
-    buffer::Section,
+    buffer::{
+        Allocation,
+        Section, //
+    },
     process::{
+        Attachments,
         Delivered,
         FileFixup,
         Kind,
@@ -64,8 +68,7 @@ impl Session<'_> {
         if attachments.files.is_empty() {
             return Prepared::Ready;
         }
-        let files = core::mem::replace(&mut attachments.files, KVVec::new());
-        match install(files, payload) {
+        match install(attachments, &payload.buffer) {
             Ok(()) => Prepared::Ready,
             Err(_) => self.give_up(message),
         }
@@ -162,7 +165,7 @@ impl Session<'_> {
             // It fails only for a file that is released, which one that is read from is not.
             drop(buffer.deliver(Delivered {
                 target,
-                _attachments: attachments,
+                attachments,
             }));
         }
     }
@@ -180,20 +183,32 @@ fn sender_pid(message: &Message) -> i32 {
     })
 }
 
-/// Reserves numbers for all files, writes them into the buffer, then installs the files.
-fn install(files: KVVec<FileFixup>, payload: &mut Payload) -> Result {
+/// Reserves numbers for all files, writes them into the buffer, then installs the files. The numbers
+/// of those that lie in lists are kept.
+fn install(attachments: &mut Attachments, buffer: &Allocation<Delivered>) -> Result {
+    let files = core::mem::replace(&mut attachments.files, KVVec::new());
     let mut reserved: KVVec<(FileDescriptorReservation, ARef<File>)> =
         KVVec::with_capacity(files.len(), GFP_KERNEL)?;
-    for FileFixup { file, offset } in files {
+    let count = files.len();
+    let mut listed: Option<KVVec<u32>> = None;
+    for FileFixup { file, section, at } in files {
         let number = FileDescriptorReservation::get_unused_fd_flags(O_CLOEXEC)?;
-        let bytes = number.reserved_fd().to_ne_bytes();
-        payload.buffer.write(Section::Data, offset, &bytes)?;
+        let fd = number.reserved_fd();
+        buffer.write(section, at as usize, &fd.to_ne_bytes())?;
         reserved
             .push_within_capacity((number, file))
             .map_err(|_| ENOMEM)?;
+        if section == Section::Extra {
+            let numbers = match &mut listed {
+                Some(numbers) => numbers,
+                none => none.insert(KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?),
+            };
+            numbers.push_within_capacity(fd).map_err(|_| ENOMEM)?;
+        }
     }
     for (number, file) in reserved {
         number.fd_install(file);
     }
+    attachments.listed = listed;
     Ok(())
 }

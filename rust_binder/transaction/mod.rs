@@ -10,6 +10,7 @@
 //! | [`build`]    | the receiver's buffer: data, offsets, security context            |
 //! | [`recipient`]| to whom a message goes                                            |
 //! | [`translate`]| one object on its way from one process to another                 |
+//! | [`scatter`]  | buffers, and lists of files in them, on their way                 |
 //! | [`read`]     | waiting, and the loop over what a thread has to read              |
 //! | [`deliver`]  | a message becomes a return and a buffer                           |
 //! | [`release`]  | the end of a buffer, a thread, a process                          |
@@ -24,6 +25,7 @@ mod read;
 mod recipient;
 mod release;
 mod reply;
+mod scatter;
 mod send;
 mod translate;
 mod write;

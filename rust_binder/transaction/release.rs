@@ -14,12 +14,15 @@ use crate::{
     buffer::TakeError,
     observe::user_error,
     process::{
+        Attachments,
+        Delivered,
         Frame,
         Node,
         Process,
         ThreadKey,
         Work, //
     },
+    sys::files,
 };
 use kernel::sync::{
     atomic::ordering::Relaxed,
@@ -40,7 +43,17 @@ impl Session<'_> {
                     Node::next_oneway(target.node());
                 }
                 // What the buffer kept alive goes before its space does.
-                drop(delivered);
+                if let Some(Delivered {
+                    target,
+                    attachments,
+                }) = delivered
+                {
+                    if let Some(attachments) = attachments {
+                        self.close_listed(&attachments);
+                        drop(attachments);
+                    }
+                    drop(target);
+                }
                 drop(taken);
             }
             Err(TakeError::NoMatch) => {
@@ -53,6 +66,19 @@ impl Session<'_> {
                 );
             }
         }
+    }
+
+    /// Closes the files that came in lists, in the current process, whatever its numbers mean now.
+    ///
+    /// The thread goes back to user space as soon as it can: the end of a file waits for that.
+    fn close_listed(&self, attachments: &Attachments) {
+        let Some(numbers) = &attachments.listed else {
+            return;
+        };
+        for number in numbers {
+            files::close(*number);
+        }
+        self.process.require_return(self.thread);
     }
 }
 

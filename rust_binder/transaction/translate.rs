@@ -21,8 +21,13 @@ use crate::{
             NodeObject,
             Object, //
         },
+        transaction::TransactionRequest,
     },
     buffer::Section,
+    object::scatter::{
+        Scatter,
+        Standing, //
+    },
     observe::user_error,
     process::{
         Attachments,
@@ -46,60 +51,88 @@ use zerocopy::IntoBytes;
 
 /// The translation of the objects of one message.
 pub(super) struct Translation<'a> {
-    session: Session<'a>,
+    pub(super) session: Session<'a>,
     recipient: &'a Recipient<'a>,
     /// How many objects there are.
-    objects: usize,
+    pub(super) objects: usize,
+    /// How many were begun with.
+    begun: u32,
+    /// Bytes that there are for buffers.
+    pub(super) room: usize,
+    /// The buffers, if there are any.
+    pub(super) scatter: Option<Scatter>,
 }
 
 impl<'a> Translation<'a> {
-    pub(super) fn new(session: Session<'a>, recipient: &'a Recipient<'a>, objects: usize) -> Self {
+    pub(super) fn new(
+        session: Session<'a>,
+        recipient: &'a Recipient<'a>,
+        request: &TransactionRequest,
+    ) -> Self {
         Self {
             session,
             recipient,
-            objects,
+            objects: request.offsets.len / size_of::<u64>(),
+            begun: 0,
+            room: request.buffers_size,
+            scatter: None,
         }
     }
 
-    /// Translates the object at `place` in the data.
+    /// Translates the next object, which is at `place` in the data.
     pub(super) fn object(
         &mut self,
         object: Object,
         place: usize,
         payload: &mut Payload,
     ) -> Result<(), Failure> {
-        let attachments = match &mut payload.attachments {
-            Some(attachments) => attachments,
-            none => none.insert(Attachments::new(
-                self.recipient.process.clone(),
-                self.objects,
-            )?),
+        let standing = Standing {
+            index: self.begun,
+            offset: place,
         };
+        self.begun = self.begun.wrapping_add(1);
         match object {
             Object::Node(node) => {
+                let attachments = self.attachments(&mut payload.attachments)?;
                 let bytes = self.node(node, attachments)?;
                 Ok(payload
                     .buffer
                     .write(Section::Data, place, bytes.as_bytes())?)
             }
             Object::Handle(handle) => {
+                let attachments = self.attachments(&mut payload.attachments)?;
                 let bytes = self.handle(handle, attachments)?;
                 Ok(payload
                     .buffer
                     .write(Section::Data, place, bytes.as_bytes())?)
             }
             Object::File(file) => {
-                self.file(file, place, attachments)?;
+                let attachments = self.attachments(&mut payload.attachments)?;
+                let at = place.wrapping_add(FileObject::FD_OFFSET);
+                self.file(file.fd, Section::Data, at, attachments)?;
                 let bytes = file.to_blank();
                 Ok(payload
                     .buffer
                     .write(Section::Data, place, bytes.as_bytes())?)
             }
-            Object::Pointer(_) | Object::FileArray(_) => {
-                user_error!(self.session.process, "scatter-gather is not supported\n");
-                Err(EINVAL.into())
-            }
+            Object::Pointer(pointer) => self.pointer(pointer, standing, payload),
+            Object::FileArray(array) => self.file_array(array, standing, payload),
         }
+    }
+
+    /// What the recipient holds because of the message, from the first object on that counts.
+    #[inline]
+    pub(super) fn attachments<'p>(
+        &self,
+        attachments: &'p mut Option<KBox<Attachments>>,
+    ) -> Result<&'p mut Attachments> {
+        Ok(match attachments {
+            Some(attachments) => attachments,
+            none => none.insert(Attachments::new(
+                self.recipient.process.clone(),
+                self.objects,
+            )?),
+        })
     }
 
     /// The sender's own node becomes a reference of the recipient.
@@ -196,31 +229,29 @@ impl<'a> Translation<'a> {
         Ok(object.to_handle(handle))
     }
 
-    /// The sender's file waits to get a number of the recipient.
+    /// The sender's file waits to get a number of the recipient, to be written `at` in a section.
     ///
     /// Follows `binder_translate_fd()`.
-    fn file(
+    pub(super) fn file(
         &self,
-        object: FileObject,
-        place: usize,
+        number: u32,
+        section: Section,
+        at: usize,
         attachments: &mut Attachments,
     ) -> Result<(), Failure> {
         if !self.recipient.accepts_files {
             user_error!(
                 self.session.process,
-                "sent file {} to somebody who takes none\n",
-                object.fd
+                "sent file {number} to somebody who takes none\n"
             );
             return Err(EPERM.into());
         }
-        let file = files::get(object.fd).map_err(|_| EBADF)?;
+        let file = files::get(number).map_err(|_| EBADF)?;
         let (from, to) = (&self.session.process.cred, &self.recipient.process.cred);
         security::binder_transfer_file(from, to, &file).map_err(|_| EPERM)?;
-        let fixup = FileFixup {
-            file,
-            offset: place.wrapping_add(FileObject::FD_OFFSET),
-        };
-        Ok(attachments.push_file(fixup)?)
+        // No buffer is longer than a `u32` can say.
+        let at = at as u32;
+        Ok(attachments.push_file(FileFixup { file, section, at })?)
     }
 
     fn may_transfer(&self) -> Result {

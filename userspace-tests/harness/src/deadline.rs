@@ -58,9 +58,17 @@ impl Deadline {
     /// Waits until the descriptor can be read or is closed at the other end;
     /// false when the deadline passes first.
     pub fn wait_readable(&self, fd: BorrowedFd<'_>) -> nix::Result<bool> {
+        self.wait_any(&mut [PollFd::new(fd, PollFlags::POLLIN)])
+    }
+
+    /// The same for whichever of two comes first.
+    pub fn wait_either(&self, one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> nix::Result<bool> {
+        self.wait_any(&mut [one, other].map(|fd| PollFd::new(fd, PollFlags::POLLIN)))
+    }
+
+    fn wait_any(&self, fds: &mut [PollFd<'_>]) -> nix::Result<bool> {
         loop {
-            let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-            match poll(&mut fds, self.left()) {
+            match poll(fds, self.left()) {
                 Ok(0) if self.passed() => return Ok(false),
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(true),

@@ -15,6 +15,7 @@
 //!   maps and does ioctls; [`command`], [`parcel`] and [`returns`] are typed views
 //!   of what goes into and comes out of a driver.
 //! * [`seen`] records what of the ABI a test reaches.
+//! * [`trap`] stops a thread inside the driver, where it copies.
 //! * [`case`] gives a test its actors, [`isolate`] runs it in a process group of
 //!   its own that is ended when it overruns.
 
@@ -30,6 +31,7 @@ pub mod returns;
 pub mod seen;
 pub mod server;
 pub mod thread;
+pub mod trap;
 pub mod wire;
 
 pub use case::{Case, Cx, Stage};
@@ -40,3 +42,4 @@ pub use parcel::Parcel;
 pub use process::Process;
 pub use returns::{Br, Delivery};
 pub use thread::{Pending, Thread};
+pub use trap::Trap;

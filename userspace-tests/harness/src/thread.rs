@@ -5,12 +5,13 @@
 use crate::deadline::Deadline;
 use crate::device::Endpoint;
 use crate::seen::Asked;
+use crate::trap::Trap;
 use crate::wire::{self, Argument, Request, Response};
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use std::cell::RefCell;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
@@ -116,13 +117,12 @@ impl Thread {
         number: i64,
         arguments: Vec<Argument>,
     ) -> Result<(Result<i64, Errno>, Returned)> {
-        match self.request(&Request::Syscall { number, arguments })? {
-            Response::Syscall { result, memory } if result < 0 => {
-                Ok((Err(Errno::from_raw(-result as i32)), memory))
-            }
-            Response::Syscall { result, memory } => Ok((Ok(result), memory)),
-            other => bail!("not the answer to a system call: {other:?}"),
-        }
+        self.begin_syscall(number, arguments)?.system_call()
+    }
+
+    /// Begins a system call that may block.
+    pub fn begin_syscall(&mut self, number: i64, arguments: Vec<Argument>) -> Result<Pending<'_>> {
+        self.begin(&Request::Syscall { number, arguments })
     }
 
     /// A system call that has to succeed.
@@ -163,6 +163,11 @@ impl Thread {
         let page = self.allocate(2 * PAGE)?;
         self.must(libc::SYS_munmap, &[page + PAGE, PAGE])?;
         Ok(page)
+    }
+
+    /// Memory in which whoever uses it is caught.
+    pub fn trap(&mut self) -> Result<Trap> {
+        Trap::set(self)
     }
 
     fn spawned(&mut self, request: &Request) -> Result<(UnixStream, i32)> {
@@ -227,6 +232,17 @@ impl Pending<'_> {
         self.thread.receive()
     }
 
+    /// Waits for the end of a system call; returns the memory arguments as well.
+    pub fn system_call(self) -> Result<(Result<i64, Errno>, Returned)> {
+        match self.finish()? {
+            Response::Syscall { result, memory } if result < 0 => {
+                Ok((Err(Errno::from_raw(-result as i32)), memory))
+            }
+            Response::Syscall { result, memory } => Ok((Ok(result), memory)),
+            other => bail!("not the answer to a system call: {other:?}"),
+        }
+    }
+
     /// Waits until the thread sleeps in an ioctl, interruptibly.
     ///
     /// A step that ends instead is an error: the test says it must block.
@@ -261,6 +277,16 @@ impl Pending<'_> {
             nix::poll::PollFlags::POLLIN,
         )];
         Ok(nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO)? > 0)
+    }
+
+    /// Where in the kernel the thread is, for messages.
+    pub(crate) fn whereabouts(&self) -> String {
+        self.thread.whereabouts()
+    }
+
+    /// Readable when the answer is there.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.thread.socket.as_fd()
     }
 
     /// Sends the thread a signal that interrupts.

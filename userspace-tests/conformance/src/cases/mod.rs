@@ -34,6 +34,7 @@ mod a7_sg_replies;
 mod a8_loopers;
 mod a8_read;
 mod a9_space;
+mod steps;
 
 /// A case that every driver has to pass.
 const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
@@ -83,6 +84,9 @@ pub fn all() -> Vec<Case> {
         a14_death::CASES,
     ]
     .concat()
+    .into_iter()
+    .chain(steps::all())
+    .collect()
 }
 
 #[cfg(test)]

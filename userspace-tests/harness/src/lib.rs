@@ -13,7 +13,7 @@
 //! * [`wire`] is the language between test and actor, [`server`] the actor's side.
 //! * [`thread`] and [`process`] are the test's handles on them; [`device`] opens,
 //!   maps and does ioctls; [`command`], [`parcel`] and [`returns`] are typed views
-//!   of what goes into and comes out of a driver.
+//!   of what goes into and comes out of a driver; [`freezing`] is freezing and thawing.
 //! * [`seen`] records what of the ABI a test reaches.
 //! * [`trap`] stops a thread inside the driver, where it copies.
 //! * [`case`] gives a test its actors, [`isolate`] runs it in a process group of
@@ -24,6 +24,7 @@ pub mod check;
 pub mod command;
 pub mod deadline;
 pub mod device;
+pub mod freezing;
 pub mod isolate;
 pub mod parcel;
 pub mod process;
@@ -37,6 +38,7 @@ pub mod wire;
 pub use case::{Case, Cx, Stage};
 pub use command::{Bc, Call};
 pub use device::{Endpoint, Exchange, Outcome, Transactions};
+pub use freezing::Missed;
 pub use nix::errno::Errno;
 pub use parcel::Parcel;
 pub use process::Process;

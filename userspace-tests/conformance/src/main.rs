@@ -10,6 +10,7 @@ mod buffers;
 mod cases;
 mod coverage;
 mod fixtures;
+mod freezing;
 mod proof;
 mod report;
 mod runner;

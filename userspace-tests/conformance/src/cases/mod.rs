@@ -7,6 +7,16 @@ use harness::{Case, Cx, Stage};
 
 mod a10_death;
 mod a10_refs;
+mod a11_busy;
+mod a11_coalesce;
+mod a11_freeze;
+mod a11_frozen;
+mod a11_gone;
+mod a11_missed;
+mod a11_superseded;
+mod a11_told;
+mod a11_update;
+mod a11_wait;
 mod a12_identity;
 mod a13_poll;
 mod a13_thread_exit;
@@ -34,6 +44,7 @@ mod a7_sg_replies;
 mod a8_loopers;
 mod a8_read;
 mod a9_space;
+mod a9_spam;
 mod steps;
 
 /// A case that every driver has to pass.
@@ -48,6 +59,16 @@ const fn scatter_gather(
     run: fn(&mut Cx) -> Result<()>,
 ) -> Case {
     Case::new(name, claim, Stage::ScatterGather, run)
+}
+
+/// A case about freezing.
+const fn freeze(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
+    Case::new(name, claim, Stage::Freeze, run)
+}
+
+/// A case about oneway spam that not every driver tells in the same way.
+const fn spam(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
+    Case::new(name, claim, Stage::Spam, run)
 }
 
 /// All cases, in the order they run.
@@ -76,8 +97,19 @@ pub fn all() -> Vec<Case> {
         a8_read::CASES,
         a8_loopers::CASES,
         a9_space::CASES,
+        a9_spam::CASES,
         a10_refs::CASES,
         a10_death::CASES,
+        a11_freeze::CASES,
+        a11_busy::CASES,
+        a11_wait::CASES,
+        a11_frozen::CASES,
+        a11_missed::CASES,
+        a11_update::CASES,
+        a11_superseded::CASES,
+        a11_told::CASES,
+        a11_coalesce::CASES,
+        a11_gone::CASES,
         a12_identity::CASES,
         a13_poll::CASES,
         a13_thread_exit::CASES,

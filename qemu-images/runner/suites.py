@@ -150,6 +150,8 @@ def run_guest(suites, accel, kernel_folder):
     arguments = ["--timeout", str(sum(suite.limit for suite in suites) + 30)]
     if suites[0].place.startswith("clients"):
         arguments.append("--clients")
+    if suites[0].place.endswith("/icount"):
+        arguments.append("--icount")
     collected = os.path.join(guest.BUILD, "test", suites[0].place.replace("/", "-"))
     options = guest.parse(arguments + ["--collect", collected, "--", "sh", "-c", boot.script()])
     run = guest.Run(options, kernel_folder, accel, sink=boot.take)

@@ -136,7 +136,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn new(response: Response) -> Result<Self> {
+    pub(crate) fn new(response: Response) -> Result<Self> {
         match response {
             Response::Exchange {
                 errno,

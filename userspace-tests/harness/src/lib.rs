@@ -15,6 +15,7 @@
 //!   maps and does ioctls; [`command`], [`parcel`] and [`returns`] are typed views
 //!   of what goes into and comes out of a driver; [`freezing`] is freezing and thawing.
 //! * [`seen`] records what of the ABI a test reaches.
+//! * [`race`] lets threads begin at given moments.
 //! * [`trap`] stops a thread inside the driver, where it copies.
 //! * [`case`] gives a test its actors, [`isolate`] runs it in a process group of
 //!   its own that is ended when it overruns.
@@ -28,6 +29,7 @@ pub mod freezing;
 pub mod isolate;
 pub mod parcel;
 pub mod process;
+pub mod race;
 pub mod returns;
 pub mod seen;
 pub mod server;

@@ -6,6 +6,7 @@
 //! test can be read in one place; it does own all memory that requests mention,
 //! for exactly as long as the system call that uses it.
 
+use crate::race;
 use crate::wire::{self, Argument, GUARD, Memory, POISON, RawExchange, Request, Response, Segment};
 use binder_abi::{BINDER_WRITE_READ, TransactionData, WriteRead};
 use std::mem::offset_of;
@@ -72,6 +73,18 @@ fn obey(request: Request) -> Response {
             // No reference is made and the value is not used.
             unsafe { std::ptr::read_volatile(address as *const u8) };
             Response::Touched
+        }
+        Request::Timed {
+            start,
+            asleep,
+            requests,
+        } => {
+            let in_time = race::wait_until(start, asleep);
+            let responses = requests.into_iter().map(obey).collect();
+            Response::Timed {
+                took: in_time.then(|| race::now().saturating_sub(start)),
+                responses,
+            }
         }
         Request::SpawnThread => {
             let (index, socket) = next_spare();

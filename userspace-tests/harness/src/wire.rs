@@ -43,6 +43,15 @@ pub enum Request {
         /// Where.
         address: u64,
     },
+    /// Carries out requests one after the other, from a moment on.
+    Timed {
+        /// The moment, in nanoseconds of the monotonic clock.
+        start: u64,
+        /// Whether to sleep until then, and so to interrupt whoever runs, or to spin.
+        asleep: bool,
+        /// What is to be done.
+        requests: Vec<Request>,
+    },
     /// Starts a thread; it serves the next spare socket.
     SpawnThread,
     /// Forks; the child serves the next spare socket.
@@ -145,6 +154,13 @@ pub enum Response {
     Poke(Result<(), i32>),
     /// The byte was there.
     Touched,
+    /// Of requests that were to be done from a moment on.
+    Timed {
+        /// How long it took, in nanoseconds; nothing if the moment was missed.
+        took: Option<u64>,
+        /// One for each.
+        responses: Vec<Response>,
+    },
     /// The spare socket that is now served, and the new process if any.
     Spawned {
         /// Index of the socket.

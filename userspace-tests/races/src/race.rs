@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rounds of a scenario: when each thread begins, and what became of it.
+
+use anyhow::{Context, Result};
+use harness::race::{Finish, Party, Step, make_urgent, now, run};
+use harness::{Cx, Thread};
+use std::sync::Mutex;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The scenario.
+    pub name: &'static str,
+    /// What moments are derived from.
+    pub seed: u64,
+    /// The first round's number.
+    pub first: u64,
+    /// How many.
+    pub rounds: u64,
+    /// How far apart threads may begin.
+    pub span: u64,
+    /// Side by side, or one interrupts the other.
+    pub parallel: bool,
+}
+
+static PLAN: Mutex<Option<Plan>> = Mutex::new(None);
+
+/// Sets the plan of the scenario that runs next.
+pub fn set_plan(plan: Plan) {
+    if let Ok(mut current) = PLAN.lock() {
+        *current = Some(plan);
+    }
+}
+
+/// The rounds of a scenario.
+pub struct Race {
+    plan: Plan,
+    /// How long before the start the threads are told.
+    lead: u64,
+    late: u64,
+    longest: u64,
+    random: fastrand::Rng,
+}
+
+/// Enough for a message to each thread when nothing disturbs.
+const LEAD: u64 = 400_000;
+/// A machine that is later than this is just slow.
+const LONGEST_LEAD: u64 = 20_000_000;
+
+impl Race {
+    /// Runs all rounds; what fails says how to repeat it.
+    pub fn rounds(cx: &mut Cx, mut round: impl FnMut(&Cx, &mut Race) -> Result<()>) -> Result<()> {
+        let plan = PLAN
+            .lock()
+            .ok()
+            .and_then(|plan| *plan)
+            .context("no plan was made")?;
+        let mut race = Self {
+            plan,
+            lead: LEAD,
+            late: 0,
+            longest: 0,
+            random: fastrand::Rng::new(),
+        };
+        for number in plan.first..plan.first.saturating_add(plan.rounds) {
+            let name: u64 = plan.name.bytes().fold(7, |sum, byte| {
+                sum.wrapping_mul(31).wrapping_add(byte.into())
+            });
+            let seed =
+                plan.seed ^ name.rotate_left(32) ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            race.random = fastrand::Rng::with_seed(seed);
+            round(cx, &mut race).with_context(|| {
+                format!(
+                    "repeat with --scenario {} --seed {} --round {number} --span {} --parallel {}",
+                    plan.name, plan.seed, plan.span, plan.parallel
+                )
+            })?;
+        }
+        cx.note("rounds", plan.rounds);
+        cx.note("late", race.late);
+        cx.note("longest ns", race.longest);
+        Ok(())
+    }
+
+    /// A number that the round's seed chooses, below a limit.
+    pub fn choose(&mut self, limit: u64) -> u64 {
+        self.random.u64(..limit)
+    }
+
+    /// Prepares a thread that will be one of those that interrupt.
+    pub fn intruder(&self, thread: &mut Thread) -> Result<()> {
+        match self.plan.parallel {
+            true => Ok(()),
+            false => make_urgent(thread),
+        }
+    }
+
+    /// The first thread begins, the others come at moments of their own: somewhere in
+    /// what it does.
+    pub fn run(&mut self, parties: Vec<(&mut Thread, Vec<Step>)>) -> Result<Vec<Result<Finish>>> {
+        let start = now() + self.lead + self.plan.span;
+        let parallel = self.plan.parallel;
+        let parties = parties
+            .into_iter()
+            .enumerate()
+            .map(|(index, (thread, steps))| {
+                // Side by side another may also come first.
+                let (start, asleep) = match (index, parallel) {
+                    (0, _) => (start, false),
+                    (_, false) => (start + self.choose(self.plan.span), true),
+                    (_, true) => (
+                        start - self.plan.span / 2 + self.choose(self.plan.span),
+                        false,
+                    ),
+                };
+                Party {
+                    thread,
+                    steps,
+                    start,
+                    asleep,
+                }
+            })
+            .collect();
+        let finished = run(parties)?;
+        for finish in finished.iter().flatten() {
+            match finish.took {
+                Some(took) => self.longest = self.longest.max(took),
+                None => {
+                    self.late += 1;
+                    self.lead = (self.lead * 2).min(LONGEST_LEAD);
+                }
+            }
+        }
+        Ok(finished)
+    }
+}

@@ -3,8 +3,10 @@
 //! Lets threads meet in a binder driver, again and again, at moments that a seed chooses.
 //!
 //! On one CPU a real-time thread interrupts an ordinary one at the chosen moment,
-//! wherever in the driver that is; when the guest's clock counts instructions, a round
-//! can be repeated exactly.  On several CPUs the threads run side by side.
+//! wherever in the driver that is.  The moments of a round are the same each time; when
+//! the guest's clock counts instructions, a run from the first round on in a fresh guest
+//! has so far met in the same places too, a single round has not: what ran before it
+//! counts.  On several CPUs the threads run side by side.
 
 mod counts;
 mod race;

@@ -72,8 +72,13 @@ impl Race {
             race.random = fastrand::Rng::with_seed(seed);
             round(cx, &mut race).with_context(|| {
                 format!(
-                    "repeat with --scenario {} --seed {} --round {number} --span {} --parallel {}",
-                    plan.name, plan.seed, plan.span, plan.parallel
+                    "round {number}; repeat in a fresh guest with --scenario {} --seed {} --rounds {} \
+                     --span {} --parallel {}",
+                    plan.name,
+                    plan.seed,
+                    number.saturating_add(1),
+                    plan.span,
+                    plan.parallel
                 )
             })?;
         }

@@ -95,11 +95,7 @@ impl Caller {
             let mut order = [0; 8];
             while orders_in.read_exact(&mut order).is_ok() {
                 for _ in 0..u64::from_ne_bytes(order) {
-                    let parcel = Parcel {
-                        data: &[],
-                        offsets: &[],
-                    };
-                    client.call(Action::Answer, parcel)?;
+                    client.call(Action::Answer, Parcel::default())?;
                 }
                 answers_out.write_all(&[1])?;
             }

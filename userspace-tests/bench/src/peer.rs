@@ -10,7 +10,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use binder_abi::{self as abi, TransactionData};
+use binder_abi::{self as abi, TransactionData, TransactionDataSg};
 
 use crate::conn::{Commands, Connection, Return, Returns};
 
@@ -37,10 +37,12 @@ impl Action {
 }
 
 /// The payload of a call: what it carries besides its code.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Parcel<'a> {
     pub data: &'a [u8],
     pub offsets: &'a [u64],
+    /// Room for the buffers that the objects point to.
+    pub buffers_size: u64,
 }
 
 /// A client of the context manager.
@@ -102,18 +104,25 @@ impl Client {
 
     #[inline]
     fn push_call(&mut self, action: Action, flags: u32, parcel: Parcel<'_>) {
-        self.commands.push(
-            abi::BC_TRANSACTION,
-            &TransactionData {
-                code: action as u32,
-                flags,
-                data_size: parcel.data.len() as u64,
-                offsets_size: size_of_val(parcel.offsets) as u64,
-                buffer: parcel.data.as_ptr() as u64,
-                offsets: parcel.offsets.as_ptr() as u64,
-                ..TransactionData::default()
-            },
-        );
+        let transaction = TransactionData {
+            code: action as u32,
+            flags,
+            data_size: parcel.data.len() as u64,
+            offsets_size: size_of_val(parcel.offsets) as u64,
+            buffer: parcel.data.as_ptr() as u64,
+            offsets: parcel.offsets.as_ptr() as u64,
+            ..TransactionData::default()
+        };
+        match parcel.buffers_size {
+            0 => self.commands.push(abi::BC_TRANSACTION, &transaction),
+            size => self.commands.push(
+                abi::BC_TRANSACTION_SG,
+                &TransactionDataSg {
+                    transaction_data: transaction,
+                    buffers_size: size,
+                },
+            ),
+        }
     }
 
     /// Answers what the driver tells about this process's nodes.

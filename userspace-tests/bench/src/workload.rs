@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result};
-use binder_abi::{self as abi, FlatObject, ObjectHeader};
-use zerocopy::IntoBytes;
+use binder_abi::{self as abi, BufferObject, FdArrayObject, FlatObject, ObjectHeader};
+use zerocopy::{Immutable, IntoBytes};
 
 use crate::child::{Child, SharedCounter};
 use crate::conn::Connection;
@@ -26,6 +26,10 @@ pub enum Workload {
     Oneway(usize),
     /// A synchronous call with one descriptor, which the server closes.
     Descriptor,
+    /// A synchronous call with a buffer of so many bytes, and a smaller one that points to it.
+    Buffer(usize),
+    /// A synchronous call with a list of so many descriptors, which the driver closes.
+    DescriptorArray(usize),
     /// A synchronous call with a binder object that the driver has not seen.
     FreshObject,
     /// A synchronous call with a binder object that the server holds.
@@ -46,6 +50,8 @@ pub const ALL: &[(&str, Workload)] = &[
     ("oneway-16", Workload::Oneway(16)),
     ("oneway-4k", Workload::Oneway(4096)),
     ("fd", Workload::Descriptor),
+    ("fda-4", Workload::DescriptorArray(4)),
+    ("sg-4k", Workload::Buffer(4096)),
     ("obj-fresh", Workload::FreshObject),
     ("obj-known", Workload::KnownObject),
     ("mt4", Workload::FourByFour),
@@ -70,12 +76,22 @@ impl Workload {
 pub struct Session {
     client: Client,
     kind: Kind,
-    data: Vec<u8>,
-    offsets: Vec<u64>,
+    content: Content,
     handled: SharedCounter,
     posted: u64,
-    _descriptor: Option<File>,
     _server: Child,
+}
+
+/// What the calls of a session carry.
+#[derive(Default)]
+struct Content {
+    data: Vec<u8>,
+    offsets: Vec<u64>,
+    buffers_size: u64,
+    /// What objects point to.
+    buffers: Vec<Vec<u8>>,
+    /// What objects name.
+    _descriptor: Option<File>,
 }
 
 #[derive(Clone, Copy)]
@@ -102,48 +118,132 @@ impl Session {
                 }
             })
         })?;
-        let client = Client::new(device)?;
-        let mut descriptor = None;
-        let (kind, data) = match workload {
-            Workload::Sync(size) => (Kind::Call(Action::Answer), vec![0x5a; size]),
-            Workload::Oneway(size) => (Kind::Post, vec![0x5a; size]),
-            Workload::Descriptor => {
-                let file = event_descriptor()?;
-                let object = FlatObject {
-                    hdr: ObjectHeader {
-                        kind: abi::BINDER_TYPE_FD,
-                    },
-                    binder: file.as_raw_fd() as u64,
-                    ..FlatObject::default()
-                };
-                descriptor = Some(file);
-                (
-                    Kind::Call(Action::CloseDescriptor),
-                    object.as_bytes().to_vec(),
-                )
-            }
-            Workload::FreshObject => (Kind::FreshObject, binder_object(0x1000).as_bytes().to_vec()),
+        let (kind, content) = match workload {
+            Workload::Sync(size) => (Kind::Call(Action::Answer), Content::bytes(size)),
+            Workload::Oneway(size) => (Kind::Post, Content::bytes(size)),
+            Workload::Descriptor => (Kind::Call(Action::CloseDescriptor), Content::descriptor()?),
+            Workload::Buffer(size) => (Kind::Call(Action::Answer), Content::buffer(size)),
+            Workload::DescriptorArray(count) => (
+                Kind::Call(Action::Answer),
+                Content::descriptor_array(count)?,
+            ),
+            Workload::FreshObject => (Kind::FreshObject, Content::object(binder_object(0x1000))),
             Workload::KnownObject => (
                 Kind::Call(Action::KeepObject),
-                binder_object(0x1000).as_bytes().to_vec(),
+                Content::object(binder_object(0x1000)),
             ),
-            Workload::WriteRead => (Kind::Nothing, Vec::new()),
+            Workload::WriteRead => (Kind::Nothing, Content::default()),
             Workload::FourByFour => unreachable!("this workload has sessions of its own"),
         };
-        let offsets = match workload {
-            Workload::Descriptor | Workload::FreshObject | Workload::KnownObject => vec![0],
-            _ => Vec::new(),
-        };
         Ok(Self {
-            client,
+            client: Client::new(device)?,
             kind,
-            data,
-            offsets,
+            content,
             handled,
             posted: 0,
-            _descriptor: descriptor,
             _server: server,
         })
+    }
+}
+
+impl Content {
+    /// So many bytes.
+    fn bytes(size: usize) -> Self {
+        Self {
+            data: vec![0x5a; size],
+            ..Self::default()
+        }
+    }
+
+    /// One object.
+    fn object(object: FlatObject) -> Self {
+        Self {
+            data: object.as_bytes().to_vec(),
+            offsets: vec![0],
+            ..Self::default()
+        }
+    }
+
+    /// One descriptor.
+    fn descriptor() -> Result<Self> {
+        let file = event_descriptor()?;
+        let object = FlatObject {
+            hdr: ObjectHeader {
+                kind: abi::BINDER_TYPE_FD,
+            },
+            binder: file.as_raw_fd() as u64,
+            ..FlatObject::default()
+        };
+        Ok(Self {
+            _descriptor: Some(file),
+            ..Self::object(object)
+        })
+    }
+
+    /// A buffer of so many bytes, and the address and length of it in one of its own, which is how
+    /// HIDL sends a vector.
+    fn buffer(size: usize) -> Self {
+        let header = [0, size as u64].as_bytes().to_vec();
+        let mut content = Self::default();
+        content.push_bytes(&0_u64);
+        content.push_buffer(header, BufferObject::default());
+        let nesting = BufferObject {
+            flags: abi::BINDER_BUFFER_FLAG_HAS_PARENT,
+            ..BufferObject::default()
+        };
+        content.push_buffer(vec![0x5a; size], nesting);
+        content
+    }
+
+    /// A buffer that lists one descriptor so many times, which is how HIDL sends handles.
+    fn descriptor_array(count: usize) -> Result<Self> {
+        let file = event_descriptor()?;
+        let numbers = vec![file.as_raw_fd(); count].as_bytes().to_vec();
+        let mut content = Self {
+            _descriptor: Some(file),
+            ..Self::default()
+        };
+        content.push_bytes(&0_u64);
+        content.push_buffer(numbers, BufferObject::default());
+        content.push_object(&FdArrayObject {
+            hdr: ObjectHeader {
+                kind: abi::BINDER_TYPE_FDA,
+            },
+            num_fds: count as u64,
+            ..FdArrayObject::default()
+        });
+        Ok(content)
+    }
+
+    fn push_bytes<T: IntoBytes + Immutable>(&mut self, value: &T) {
+        self.data.extend_from_slice(value.as_bytes());
+    }
+
+    fn push_object<T: IntoBytes + Immutable>(&mut self, object: &T) {
+        self.offsets.push(self.data.len() as u64);
+        self.push_bytes(object);
+    }
+
+    fn push_buffer(&mut self, bytes: Vec<u8>, nesting: BufferObject) {
+        self.push_object(&BufferObject {
+            hdr: ObjectHeader {
+                kind: abi::BINDER_TYPE_PTR,
+            },
+            buffer: bytes.as_ptr() as u64,
+            length: bytes.len() as u64,
+            ..nesting
+        });
+        self.buffers_size += bytes.len().next_multiple_of(8) as u64;
+        self.buffers.push(bytes);
+    }
+
+    #[inline]
+    fn parcel(&self) -> Parcel<'_> {
+        Parcel {
+            data: &self.data,
+            offsets: &self.offsets,
+            buffers_size: self.buffers_size,
+        }
     }
 }
 
@@ -154,17 +254,13 @@ impl Rounds for Session {
             Kind::FreshObject => {
                 self.posted += 1;
                 let object = binder_object(0x1000 + self.posted * 16);
-                self.data.copy_from_slice(object.as_bytes());
+                self.content.data.copy_from_slice(object.as_bytes());
                 self.call(Action::Answer)
             }
             Kind::Call(action) => self.call(action),
             Kind::Post => {
                 self.posted += 1;
-                let parcel = Parcel {
-                    data: &self.data,
-                    offsets: &self.offsets,
-                };
-                self.client.post(Action::Answer, parcel)?;
+                self.client.post(Action::Answer, self.content.parcel())?;
                 if self.posted.is_multiple_of(ONEWAY_BURST as u64) {
                     self.settle()?;
                 }
@@ -187,11 +283,7 @@ impl Rounds for Session {
 impl Session {
     #[inline]
     fn call(&mut self, action: Action) -> Result<()> {
-        let parcel = Parcel {
-            data: &self.data,
-            offsets: &self.offsets,
-        };
-        self.client.call(action, parcel)
+        self.client.call(action, self.content.parcel())
     }
 }
 

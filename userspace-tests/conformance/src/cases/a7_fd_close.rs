@@ -17,12 +17,14 @@ pub const CASES: &[Case] = &[
         "a7/fda-closed-with-buffer",
         "giving the buffer back closes the files of its array, others stay",
         closed_with_buffer,
-    ),
+    )
+    .covers(&["A7.4", "A19.8"]),
     scatter_gather(
         "a7/fda-every-array-closed",
         "giving the buffer back closes the files of every array in it",
         every_array_closed,
-    ),
+    )
+    .covers(&["A7.4", "A19.8"]),
     scatter_gather(
         "a7/fda-close-ends-read",
         "a thread that closed files returns to user space instead of waiting",
@@ -52,7 +54,8 @@ pub const CASES: &[Case] = &[
         "a7/fda-undelivered",
         "files of an array that nobody took are let go with the process",
         undelivered,
-    ),
+    )
+    .covers(&["A14.4"]),
     scatter_gather(
         "a7/fda-kept-by-exit-of-thread",
         "a thread that leaves closes no files of what it received",

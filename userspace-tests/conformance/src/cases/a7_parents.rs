@@ -16,37 +16,44 @@ pub const CASES: &[Case] = &[
         "a7/sg-pointer-in-parent",
         "a parent holds its child's address, and else what was sent",
         pointer_in_parent,
-    ),
+    )
+    .covers(&["A7.5"]),
     scatter_gather(
         "a7/sg-pointer-anywhere",
         "the address may lie at any multiple of four, up to the last eight bytes",
         pointer_anywhere,
-    ),
+    )
+    .covers(&["A7.5"]),
     scatter_gather(
         "a7/sg-pointer-unaligned",
         "an address at an offset that is no multiple of four: EINVAL",
         pointer_unaligned,
-    ),
+    )
+    .covers(&["A6.27"]),
     scatter_gather(
         "a7/sg-pointer-over-pages",
         "the address may lie across the border of two pages",
         pointer_over_pages,
-    ),
+    )
+    .covers(&["A7.5"]),
     scatter_gather(
         "a7/sg-many-pointers",
         "a parent may hold nothing but addresses",
         many_pointers,
-    ),
+    )
+    .covers(&["A7.5", "A7.6"]),
     scatter_gather(
         "a7/sg-chain",
         "buffers may be nested as deep as one likes",
         chain,
-    ),
+    )
+    .covers(&["A7.6"]),
     scatter_gather(
         "a7/sg-tree",
         "after a nested buffer it may go on in any of its ancestors",
         tree,
-    ),
+    )
+    .covers(&["A7.6"]),
     scatter_gather(
         "a7/sg-empty-child",
         "an empty child has an address all the same",
@@ -61,42 +68,50 @@ pub const CASES: &[Case] = &[
         "a7/sg-backwards",
         "addresses in a parent go upwards without overlap: EINVAL",
         backwards,
-    ),
+    )
+    .covers(&["A7.6", "A6.27"]),
     scatter_gather(
         "a7/sg-closed-sibling",
         "a buffer is closed when its sibling follows: EINVAL",
         closed_sibling,
-    ),
+    )
+    .covers(&["A7.6", "A6.27"]),
     scatter_gather(
         "a7/sg-closed-root",
         "a buffer is closed when one without parent follows: EINVAL",
         closed_root,
-    ),
+    )
+    .covers(&["A7.6", "A6.27"]),
     scatter_gather(
         "a7/sg-parent-index",
         "a parent is an object before the child: EINVAL",
         parent_index,
-    ),
+    )
+    .covers(&["A6.27", "CVE-2020-0041"]),
     scatter_gather(
         "a7/sg-parent-type",
         "a parent is a buffer and no other object: EINVAL",
         parent_type,
-    ),
+    )
+    .covers(&["A6.27"]),
     scatter_gather(
         "a7/sg-parent-too-short",
         "an address has to fit into its parent: EINVAL",
         parent_too_short,
-    ),
+    )
+    .covers(&["A6.27"]),
     scatter_gather(
         "a7/sg-parent-at-start-of-data",
         "a buffer whose object is the first byte of the data is no parent: EINVAL",
         parent_at_start,
-    ),
+    )
+    .covers(&["A7.6"]),
     scatter_gather(
         "a7/sg-refused-leaves-nothing",
         "what a refused tree took is given back",
         refused_leaves_nothing,
-    ),
+    )
+    .covers(&["A9.2", "CVE-2021-46935"]),
 ];
 
 fn pointer_in_parent(cx: &mut Cx) -> Result<()> {

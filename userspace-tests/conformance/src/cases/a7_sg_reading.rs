@@ -20,7 +20,8 @@ pub const CASES: &[Case] = &[
         "a7/sg-forwarded",
         "a received buffer may be sent on from where it lies",
         forwarded,
-    ),
+    )
+    .covers(&["A7.5"]),
     scatter_gather(
         "a7/sg-sender-untouched",
         "neither objects nor buffers of the sender are written to",
@@ -35,7 +36,8 @@ pub const CASES: &[Case] = &[
         "a7/fda-fault",
         "an array in memory that is not there: EINVAL",
         array_fault,
-    ),
+    )
+    .covers(&["A6.26"]),
     scatter_gather(
         "a7/fda-sender-keeps-files",
         "the sender's files and its array stay as they are",
@@ -50,12 +52,14 @@ pub const CASES: &[Case] = &[
         "a7/sg-fault",
         "a buffer in memory that is not there: EINVAL",
         fault,
-    ),
+    )
+    .covers(&["A6.28"]),
     scatter_gather(
         "a7/sg-fault-comes-last",
         "buffers are read when everything else was found good",
         fault_comes_last,
-    ),
+    )
+    .covers(&["A6.28"]),
 ];
 
 fn same_memory_twice(cx: &mut Cx) -> Result<()> {

@@ -30,6 +30,7 @@ mod a6_calls;
 mod a6_errors;
 mod a6_nested;
 mod a6_objects;
+mod a6_reasons;
 mod a6_replies;
 mod a7_buffers;
 mod a7_fd_arrays;
@@ -43,8 +44,10 @@ mod a7_sg_reading;
 mod a7_sg_replies;
 mod a8_loopers;
 mod a8_read;
+mod a9_pages;
 mod a9_space;
 mod a9_spam;
+mod cve;
 mod steps;
 
 /// A case that every driver has to pass.
@@ -84,6 +87,7 @@ pub fn all() -> Vec<Case> {
         a6_errors::CASES,
         a6_objects::CASES,
         a6_replies::CASES,
+        a6_reasons::CASES,
         a7_nodes::CASES,
         a7_handles::CASES,
         a7_files::CASES,
@@ -98,6 +102,7 @@ pub fn all() -> Vec<Case> {
         a8_loopers::CASES,
         a9_space::CASES,
         a9_spam::CASES,
+        a9_pages::CASES,
         a10_refs::CASES,
         a10_death::CASES,
         a11_freeze::CASES,
@@ -114,6 +119,7 @@ pub fn all() -> Vec<Case> {
         a13_poll::CASES,
         a13_thread_exit::CASES,
         a14_death::CASES,
+        cve::CASES,
     ]
     .concat()
     .into_iter()
@@ -131,7 +137,7 @@ mod tests {
         for case in super::all() {
             assert!(names.insert(case.name), "{} is there twice", case.name);
             assert!(
-                case.name.starts_with('a') && case.name.contains('/'),
+                case.name.contains('/') && ["a", "cve/"].iter().any(|s| case.name.starts_with(s)),
                 "{}",
                 case.name
             );

@@ -22,14 +22,17 @@ mod call;
 mod context;
 mod death;
 mod hold;
+mod idle;
 mod message;
 mod node;
+mod oneway;
 mod refs;
 mod state;
 mod thread;
 mod thread_cache;
 mod todo;
 mod wakeup;
+mod watch;
 
 pub use self::{
     call::{

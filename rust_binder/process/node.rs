@@ -9,10 +9,11 @@
 
 use super::{
     next_debug_id,
+    oneway::Oneways,
+    watch::Watchers,
     Death,
     Hold,
     Inner,
-    Message,
     Process,
     ThreadKey,
     Wakeup,
@@ -35,10 +36,7 @@ use crate::{
             NotPending,
             Notify, //
         },
-        slab::{
-            self,
-            Slab, //
-        },
+        slab,
         strong::StrongCount, //
     },
     observe::census::{
@@ -48,7 +46,6 @@ use crate::{
     sys::{
         queue::{
             Item,
-            Queue,
             Queued, //
         },
         sleep::Wake, //
@@ -79,26 +76,24 @@ pub struct Node {
     /// The process that the object lives in.
     pub owner: Arc<Process>,
     /// Set, under the lock, when the owner is gone; never cleared.
-    dead: Atomic<bool>,
+    pub(super) dead: Atomic<bool>,
     /// It is, or was, the node behind handle 0.
     manager: Atomic<bool>,
     _count: Count,
-    strong: StrongCount,
+    pub(super) strong: StrongCount,
     #[pin]
-    inner: SpinLock<NodeInner>,
+    pub(super) inner: SpinLock<NodeInner>,
 }
 
 /// What the lock of a node guards.
-struct NodeInner {
-    counts: NodeCounts,
+pub(super) struct NodeInner {
+    pub(super) counts: NodeCounts,
     /// No longer in the owner's tree: out of use, or the owner is gone.
-    detached: bool,
-    /// A oneway message is with the owner, and the next must wait.
-    oneway_busy: bool,
-    /// Oneway messages that wait.
-    oneway_todo: Queue<Work>,
-    /// Who wants to know when the owner dies.
-    watchers: Slab<Arc<Item<Death>>>,
+    pub(super) detached: bool,
+    /// Oneway messages to the node.
+    pub(super) oneways: Oneways,
+    /// Who wants to know what becomes of the owner.
+    pub(super) watchers: Watchers,
 }
 
 impl Queued for Node {
@@ -164,9 +159,8 @@ impl Node {
                 inner <- kernel::new_spinlock!(NodeInner {
                     counts: NodeCounts::new(),
                     detached: false,
-                    oneway_busy: false,
-                    oneway_todo: Queue::new(),
-                    watchers: Slab::new(),
+                    oneways: Oneways::new(),
+                    watchers: Watchers::new(),
                 }, "Node::inner"),
             })),
             GFP_KERNEL_ACCOUNT,
@@ -405,92 +399,5 @@ impl Node {
             strong: self.strong.get(),
             local_weak: inner.counts.local_weak(),
         }
-    }
-
-    /// Hands a oneway message to the owner, behind those that the node has already.
-    ///
-    /// Gives it back if the owner is gone.
-    pub fn send_oneway(
-        this: &Arc<Item<Node>>,
-        message: KBox<Item<Message>>,
-    ) -> Result<(), KBox<Item<Message>>> {
-        let _wakeup;
-        let mut inner = this.inner.lock();
-        let mut owner = this.owner.lock();
-        if owner.is_dead {
-            drop(owner);
-            drop(inner);
-            return Err(message);
-        }
-        owner.outstanding = owner.outstanding.saturating_add(1);
-        if inner.oneway_busy {
-            drop(inner.oneway_todo.push_back::<Message>(message));
-            return Ok(());
-        }
-        inner.oneway_busy = true;
-        _wakeup = owner.push::<Message>(message, Wake::Normal);
-        Ok(())
-    }
-
-    /// The owner is done with a oneway message: it gets the next.
-    pub fn next_oneway(this: &Arc<Item<Node>>) {
-        let _wakeup;
-        let mut inner = this.inner.lock();
-        match inner.oneway_todo.pop_front() {
-            Some(Work::Message(message)) => {
-                _wakeup = this.owner.lock().push::<Message>(message, Wake::Normal);
-            }
-            _ => inner.oneway_busy = false,
-        }
-    }
-
-    /// Registers `death`. `None` if the owner is gone already.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`].
-    pub fn watch(this: &Arc<Item<Node>>, death: &Arc<Item<Death>>) -> Result<Option<slab::Key>> {
-        let mut watcher = death.clone();
-        loop {
-            let growth = {
-                let mut inner = this.inner.lock();
-                if this.is_dead() {
-                    return Ok(None);
-                }
-                match inner.watchers.insert(watcher) {
-                    Ok(key) => return Ok(Some(key)),
-                    Err(returned) => watcher = returned,
-                }
-                inner.watchers.growth()
-            };
-            if let Some(growth) = growth {
-                let room = growth.allocate()?;
-                let rest = this.inner.lock().watchers.grow(room);
-                drop(rest);
-            }
-        }
-    }
-
-    /// Ends a registration.
-    pub fn unwatch(&self, key: slab::Key) -> Option<Arc<Item<Death>>> {
-        self.inner.lock().watchers.remove(key)
-    }
-
-    /// The owner is gone. Returns the oneway messages that it will not get.
-    pub fn owner_died(this: &Arc<Item<Node>>) -> Queue<Work> {
-        let (queue, work, watchers) = {
-            let mut inner = this.inner.lock();
-            let queued = inner.counts.owner_died(&this.strong);
-            inner.detached = true;
-            this.dead.store(true, Relaxed);
-            let work = queued.then(|| this.owner.lock().unqueue_node(this));
-            let watchers = core::mem::replace(&mut inner.watchers, Slab::new());
-            (core::mem::take(&mut inner.oneway_todo), work, watchers)
-        };
-        drop(work);
-        for (_, death) in watchers.iter() {
-            Death::node_died(death);
-        }
-        queue
     }
 }

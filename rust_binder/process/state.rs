@@ -4,7 +4,6 @@
 
 use super::{
     refs::Refs,
-    thread::looper,
     thread_cache::ThreadCache,
     Context,
     Death,
@@ -29,10 +28,7 @@ use crate::{
             Queue,
             Queued, //
         },
-        sleep::{
-            Sleeper,
-            Wake, //
-        },
+        sleep::Wake,
         vma::current_mm, //
     },
 };
@@ -90,10 +86,10 @@ pub struct Process {
 
 /// What [`Process::inner`] guards.
 pub struct Inner {
-    threads: Slab<ThreadState>,
-    by_pid: RBTree<Pid, ThreadKey>,
+    pub(super) threads: Slab<ThreadState>,
+    pub(super) by_pid: RBTree<Pid, ThreadKey>,
     /// The thread that went idle last; the others follow through their links.
-    idle: Option<ThreadKey>,
+    pub(super) idle: Option<ThreadKey>,
     /// Work for any thread.
     pub todo: Queue<Work>,
     /// Death notifications that were read and not yet confirmed.
@@ -302,104 +298,6 @@ impl Inner {
     /// Some thread, as long as there is one.
     pub fn any_thread(&self) -> Option<ThreadKey> {
         self.by_pid.values().next().copied()
-    }
-
-    /// Makes threads return from their read, in the order of their pids and starting behind `after`,
-    /// up to and including the first that waits in one. That one is to be woken, and `after` is its
-    /// pid; `None` says that all were visited.
-    fn interrupt_next(&mut self, after: &mut Pid, attention: &Atomic<i32>) -> Option<Wakeup> {
-        loop {
-            let (pid, key) = {
-                let cursor = self.by_pid.cursor_lower_bound(&after.checked_add(1)?)?;
-                let (pid, key) = cursor.current();
-                (*pid, *key)
-            };
-            *after = pid;
-            let Some(thread) = self.threads.get_mut(key) else {
-                continue;
-            };
-            if !thread.need_return {
-                thread.need_return = true;
-                attention.add(1, Relaxed);
-            }
-            if thread.looper & looper::WAITING != 0 {
-                if let Some(poll) = &thread.poll {
-                    poll.notify_all();
-                }
-                return Some(Wakeup::new(thread.sleeper.take(), Wake::Normal));
-            }
-        }
-    }
-
-    /// Lists a thread that goes to sleep among those that wait for work of the process.
-    ///
-    /// The one that came last is the first to get work: its memory is still in the caches.
-    pub fn enter_idle(&mut self, key: ThreadKey, sleeper: Sleeper) {
-        let next = self.idle;
-        let Some(thread) = self.threads.get_mut(key) else {
-            return;
-        };
-        thread.sleeper = Some(sleeper);
-        thread.idle.listed = true;
-        thread.idle.prev = None;
-        thread.idle.next = next;
-        if let Some(next) = next.and_then(|next| self.threads.get_mut(next)) {
-            next.idle.prev = Some(key);
-        }
-        self.idle = Some(key);
-    }
-
-    /// Takes a thread off that list, if it is there.
-    #[inline]
-    pub fn leave_idle(&mut self, key: ThreadKey) {
-        let Some(thread) = self.threads.get_mut(key) else {
-            return;
-        };
-        if !thread.idle.listed {
-            return;
-        }
-        let links = core::mem::take(&mut thread.idle);
-        match links.prev.and_then(|prev| self.threads.get_mut(prev)) {
-            Some(prev) => prev.idle.next = links.next,
-            None => self.idle = links.next,
-        }
-        if let Some(next) = links.next.and_then(|next| self.threads.get_mut(next)) {
-            next.idle.prev = links.prev;
-        }
-    }
-
-    /// Tells whether some thread waits for work of the process.
-    #[inline]
-    pub fn has_idle(&self) -> bool {
-        self.idle.is_some()
-    }
-
-    /// Picks the thread that went idle last. It must be woken.
-    #[inline]
-    pub fn take_idle(&mut self) -> Option<&mut ThreadState> {
-        let key = self.idle?;
-        self.leave_idle(key);
-        self.threads.get_mut(key)
-    }
-
-    /// Wakes somebody for work of the process: an idle thread, or else all that poll and are free.
-    pub fn wake_any(&mut self, how: Wake) -> Wakeup {
-        if let Some(thread) = self.take_idle() {
-            return Wakeup::new(thread.sleeper.take(), how);
-        }
-        for key in self.by_pid.values() {
-            let Some(thread) = self.threads.get(*key) else {
-                continue;
-            };
-            if let Some(poll) = thread.poll.as_ref().filter(|_| thread.is_available()) {
-                if how == Wake::Sync {
-                    poll.notify_sync();
-                } else {
-                    poll.notify_all();
-                }
-            }
-        }
-        Wakeup::none()
     }
 
     /// Queues `item` for any thread and wakes one.

@@ -27,6 +27,13 @@ impl Counter {
         self.0.load(Acquire) as u64
     }
 
+    /// Adds `amount` and returns what the value was. Orders everything before it before everything
+    /// after it.
+    #[inline]
+    pub(crate) fn add(&self, amount: u32) -> u64 {
+        self.0.fetch_add(i64::from(amount), Full) as u64
+    }
+
     /// Replaces the value by what `next` makes of it, or leaves it if that is `None`.
     ///
     /// Returns whether the value was replaced. A replacement orders everything before it before

@@ -8,7 +8,8 @@ use crate::{
     process::{
         looper,
         Context,
-        Process, //
+        Process,
+        Registry, //
     },
     sys::chardev::Device,
     transaction::release_process,
@@ -42,9 +43,9 @@ impl Binder {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(reclaimer: Arc<PageReclaimer>) -> Result<Self> {
+    pub fn new(reclaimer: Arc<PageReclaimer>, registry: Arc<Registry>) -> Result<Self> {
         Ok(Self {
-            context: Context::new(reclaimer)?,
+            context: Context::new(reclaimer, registry)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 //! `ioctl`: which request is which, and its errnos.
 
+use super::freeze;
 use crate::{
     abi::{
         ioctl::{
@@ -64,13 +65,15 @@ pub fn dispatch(process: ArcBorrow<'_, Process>, cmd: u32, arg: u64, nonblock: b
         }
         ioctl::GET_NODE_INFO_FOR_REF => node_info_for_ref(&process, arg),
         ioctl::GET_NODE_DEBUG_INFO => node_debug_info(&process, arg),
+        ioctl::FREEZE => freeze::freeze(&process, arg),
+        ioctl::GET_FROZEN_INFO => freeze::frozen_info(&process, arg),
         ioctl::ENABLE_ONEWAY_SPAM_DETECTION => enable_spam_detection(&process, arg),
         ioctl::GET_EXTENDED_ERROR => extended_error(&session, arg),
         _ => Err(EINVAL),
     };
     process.returned(thread);
     if let Err(error) = &result {
-        if *error != EINTR && *error != EAGAIN {
+        if *error != EINTR && *error != EAGAIN && *error != ERESTARTSYS {
             user_error!(process, "ioctl {cmd:#x} failed: {error:?}\n");
         }
     }

@@ -7,11 +7,13 @@
 //! `transaction` room and its errors into errnos; it holds no lock of its own.
 
 mod binder;
+mod freeze;
 mod ioctl;
 
 use self::binder::Binder;
 use crate::{
     buffer::PageReclaimer,
+    process::Registry,
     sys::chardev::Registration, //
 };
 use kernel::{
@@ -37,13 +39,14 @@ impl Devices {
     /// were registered before the failure are removed again.
     pub fn register(names: &[u8]) -> Result<Self> {
         let reclaimer = PageReclaimer::new()?;
+        let registry = Registry::new()?;
         let mut registered = KVec::with_capacity(MAX_DEVICES, GFP_KERNEL)?;
         let mut rest = Some(names);
         while let Some(names) = rest {
             let (name, others) = split_at_comma(names);
             rest = others;
             if !name.is_empty() {
-                let device = Self::register_one(name, &reclaimer)?;
+                let device = Self::register_one(name, &reclaimer, &registry)?;
                 registered.push_within_capacity(device).map_err(|_| {
                     pr_err!("more than {MAX_DEVICES} devices\n");
                     EINVAL
@@ -58,13 +61,14 @@ impl Devices {
     fn register_one(
         name: &[u8],
         reclaimer: &Arc<PageReclaimer>,
+        registry: &Arc<Registry>,
     ) -> Result<Pin<KBox<Registration<Binder>>>> {
         let name = core::str::from_utf8(name).map_err(|_| EINVAL)?;
         if name.bytes().any(|byte| byte == b'/') || name == "." || name == ".." {
             pr_err!("{name:?} can't be the name of a device\n");
             return Err(EINVAL);
         }
-        let device = Binder::new(reclaimer.clone())?;
+        let device = Binder::new(reclaimer.clone(), registry.clone())?;
         let file = CString::try_from_fmt(fmt!("{name}"))?;
         Registration::new(file, device).inspect_err(|error| {
             if *error == EEXIST {

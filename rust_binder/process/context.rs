@@ -4,7 +4,10 @@
 //!
 //! Every device has a context; it lives as long as the device or an open file of it.
 
-use super::Node;
+use super::{
+    Node,
+    Registry, //
+};
 use crate::{
     buffer::PageReclaimer,
     sys::queue::Item, //
@@ -23,6 +26,8 @@ use kernel::{
 pub struct Context {
     /// Gives memory of the context's processes back when the system runs short.
     pub reclaimer: Arc<PageReclaimer>,
+    /// The processes of all contexts.
+    pub registry: Arc<Registry>,
     #[pin]
     manager: Mutex<Manager>,
 }
@@ -41,10 +46,11 @@ impl Context {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(reclaimer: Arc<PageReclaimer>) -> Result<Arc<Self>> {
+    pub fn new(reclaimer: Arc<PageReclaimer>, registry: Arc<Registry>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 reclaimer,
+                registry,
                 manager <- kernel::new_mutex!(Manager { node: None, uid: None }, "Context::manager"),
             }),
             GFP_KERNEL,

@@ -7,6 +7,7 @@
 //!
 //! | lock                | guards                                                                  |
 //! |---------------------|-------------------------------------------------------------------------|
+//! | `Registry`          | the processes of the module (a mutex, taken alone), [`registry`]        |
 //! | `Context::manager`  | the context manager (a mutex, outermost)                                |
 //! | `Process::refs`     | the table of references, [`refs`]                                       |
 //! | `Node::inner`       | counts, oneway queue and death registrations of one node, [`node`]      |
@@ -21,12 +22,14 @@
 mod call;
 mod context;
 mod death;
+mod freezer;
 mod hold;
 mod idle;
 mod message;
 mod node;
 mod oneway;
 mod refs;
+mod registry;
 mod state;
 mod thread;
 mod thread_cache;
@@ -56,10 +59,12 @@ pub use self::{
         Node,
         Refused, //
     },
+    oneway::OnewayFate,
     refs::{
         RefChange,
         RefError, //
     },
+    registry::Registry,
     state::{
         Inner,
         InnerGuard,

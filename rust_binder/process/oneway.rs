@@ -30,6 +30,14 @@ pub(super) struct Oneways {
     waiting: Queue<Work>,
 }
 
+/// What becomes of a oneway message that was sent.
+pub enum OnewayFate {
+    /// The owner gets it in its turn.
+    Queued,
+    /// The owner is frozen: it gets it once it is thawed.
+    Waits,
+}
+
 impl Oneways {
     pub(super) fn new() -> Self {
         Self {
@@ -51,7 +59,7 @@ impl Node {
     pub fn send_oneway(
         this: &Arc<Item<Node>>,
         message: KBox<Item<Message>>,
-    ) -> Result<(), KBox<Item<Message>>> {
+    ) -> Result<OnewayFate, KBox<Item<Message>>> {
         let _wakeup;
         let mut inner = this.inner.lock();
         let mut owner = this.owner.lock();
@@ -60,14 +68,18 @@ impl Node {
             drop(inner);
             return Err(message);
         }
-        owner.outstanding = owner.outstanding.saturating_add(1);
+        let fate = match owner.freezer.delays_oneway() {
+            true => OnewayFate::Waits,
+            false => OnewayFate::Queued,
+        };
+        owner.freezer.sent();
         if inner.oneways.busy {
             drop(inner.oneways.waiting.push_back::<Message>(message));
-            return Ok(());
+            return Ok(fate);
         }
         inner.oneways.busy = true;
         _wakeup = owner.push::<Message>(message, Wake::Normal);
-        Ok(())
+        Ok(fate)
     }
 
     /// The owner is done with a oneway message: it gets the next.

@@ -17,7 +17,13 @@ use super::{
 use crate::{
     abi::name::NodeName,
     buffer::Space,
-    object::slab::Slab,
+    object::{
+        freezer::{
+            Answered,
+            Freezer, //
+        },
+        slab::Slab, //
+    },
     observe::census::{
         self,
         Count, //
@@ -48,6 +54,7 @@ use kernel::{
             Guard, //
         },
         Arc,
+        CondVar,
         SpinLock, //
     },
     task::{
@@ -68,6 +75,8 @@ pub struct Process {
     pub leader: ARef<Task>,
     /// Its thread group, numbered in the initial pid namespace.
     pub pid: Pid,
+    /// Its place among those with the same pid, see [`Registry`](super::Registry).
+    pub(super) serial: i64,
     /// The credentials of the file, by which security modules judge.
     pub cred: ARef<Credential>,
     /// The memory through which it receives.
@@ -77,11 +86,16 @@ pub struct Process {
     /// How many of its threads' flags `need_return` and `return_error` are set: while it is zero, a
     /// thread need not take the lock to look at its own.
     pub attention: Atomic<i32>,
+    /// How many calls its threads have replied to; the other half of [`Inner::freezer`].
+    pub(super) answered: Answered,
     _count: Count,
     #[pin]
     inner: SpinLock<Inner>,
     #[pin]
     refs: SpinLock<Refs>,
+    /// Notified when the process may have become quiet, if somebody waits for that.
+    #[pin]
+    pub(super) quiet: CondVar,
 }
 
 /// What [`Process::inner`] guards.
@@ -104,8 +118,8 @@ pub struct Inner {
     pub started_threads: u32,
     /// The file was released.
     pub is_dead: bool,
-    /// Messages sent to this process and not dealt with.
-    pub outstanding: u32,
+    /// Whether the process is frozen, and what is under way to it.
+    pub freezer: Freezer,
     /// The process wants to be told that it floods others with oneway messages.
     pub spam_detection: bool,
 }
@@ -123,21 +137,37 @@ impl Process {
         let current = kernel::current!();
         let mm = current_mm().ok_or(EINVAL)?;
         let space = Space::new(context.reclaimer.clone(), mm)?;
-        Arc::pin_init(
+        let registry = context.registry.clone();
+        let place = registry.reserve()?;
+        let process = Arc::pin_init(
             pin_init!(Self {
                 context,
                 leader: current.group_leader().into(),
                 pid: current.tgid(),
+                serial: place.serial,
                 cred: file.cred().into(),
                 space,
                 cache: ThreadCache::new(),
                 attention: Atomic::new(0),
+                answered: Answered::new(),
                 _count: Count::new(census::Kind::Process),
                 inner <- kernel::new_spinlock!(Inner::new(), "Process::inner"),
                 refs <- kernel::new_spinlock!(Refs::new(), "Process::refs"),
+                quiet <- kernel::new_condvar!("Process::quiet"),
             }),
             GFP_KERNEL_ACCOUNT,
-        )
+        )?;
+        registry.add(process.clone(), place);
+        Ok(process)
+    }
+
+    /// Begins the end of the process, whose file is released: nobody finds it any more, and it is
+    /// sent nothing any more.
+    pub fn die(&self) {
+        self.context.registry.remove(self);
+        let mut inner = self.lock();
+        inner.is_dead = true;
+        inner.freezer.thaw();
     }
 
     /// Locks the state.
@@ -233,12 +263,6 @@ impl Process {
         }
     }
 
-    /// `count` messages less are outstanding.
-    pub fn settle(&self, count: usize) {
-        let mut inner = self.lock();
-        inner.outstanding = inner.outstanding.saturating_sub(count as u32);
-    }
-
     /// Takes some node out of the tree, when the process is gone.
     pub fn take_any_node(&self) -> Option<Arc<Item<Node>>> {
         let mut inner = self.lock();
@@ -284,7 +308,7 @@ impl Inner {
             requested_threads: 0,
             started_threads: 0,
             is_dead: false,
-            outstanding: 0,
+            freezer: Freezer::new(),
             spam_detection: false,
         }
     }

@@ -102,12 +102,15 @@ impl Session<'_> {
     /// Takes back that the thread serves the call that it has just taken from its queue.
     fn forget_incoming(&self) {
         let mut inner = self.process.lock();
-        inner.outstanding = inner.outstanding.saturating_sub(1);
+        let wake = inner.freezer.settled(1);
         let frame = inner
             .thread(self.thread)
             .and_then(|thread| thread.stack.pop());
         drop(inner);
         drop(frame);
+        if wake {
+            self.process.wake_freezers();
+        }
     }
 
     /// Appends the return that announces a message.

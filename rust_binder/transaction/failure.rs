@@ -20,6 +20,8 @@ pub enum Failure {
     Failed(Error),
     /// The receiver is gone, or has no memory mapped.
     Dead(Option<Error>),
+    /// The receiver is frozen.
+    Frozen,
 }
 
 impl Failure {
@@ -28,6 +30,7 @@ impl Failure {
         match self {
             Failure::Failed(_) => returns::FAILED_REPLY,
             Failure::Dead(_) => returns::DEAD_REPLY,
+            Failure::Frozen => returns::FROZEN_REPLY,
         }
     }
 
@@ -35,7 +38,7 @@ impl Failure {
     pub fn param(self) -> i32 {
         match self {
             Failure::Failed(error) | Failure::Dead(Some(error)) => error.to_errno(),
-            Failure::Dead(None) => 0,
+            Failure::Dead(None) | Failure::Frozen => 0,
         }
     }
 }

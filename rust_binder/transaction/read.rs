@@ -292,18 +292,15 @@ impl Session<'_> {
         }
     }
 
-    /// Notes that the thread takes a message: it serves the call, or the message is dealt with.
+    /// Notes that the thread takes a message: it serves the call, if it is one.
     fn take_message(&self, inner: &mut Inner, message: &Message) {
-        match &message.kind {
-            Kind::Call(call) => {
-                if let Some(thread) = inner.thread(self.thread) {
-                    // There is room: `lock_with_stack_room` made it.
-                    let _ = thread
-                        .stack
-                        .push_within_capacity(Frame::Incoming(call.clone()));
-                }
+        if let Kind::Call(call) = &message.kind {
+            if let Some(thread) = inner.thread(self.thread) {
+                // There is room: `lock_with_stack_room` made it.
+                let _ = thread
+                    .stack
+                    .push_within_capacity(Frame::Incoming(call.clone()));
             }
-            Kind::Oneway | Kind::Reply => inner.outstanding = inner.outstanding.saturating_sub(1),
         }
     }
 
@@ -363,13 +360,22 @@ impl Session<'_> {
         finished
     }
 
-    /// Keeps the memory of a message for the thread's next.
+    /// Keeps the memory of a message that was read or given up for the thread's next.
     fn recycle(&self, message: KBox<Item<Message>>) {
+        // A call is dealt with when it is replied to.
+        let settled = u32::from(!matches!(message.kind, Kind::Call(_)));
         let slot = KBox::drop_contents(message);
-        let unused = match self.process.lock().thread(self.thread) {
+        let mut inner = self.process.lock();
+        if inner.freezer.settled(settled) {
+            drop(inner);
+            self.process.wake_freezers();
+            inner = self.process.lock();
+        }
+        let unused = match inner.thread(self.thread) {
             Some(thread) => thread.spare_message.replace(slot),
             None => Some(slot),
         };
+        drop(inner);
         drop(unused);
     }
 }

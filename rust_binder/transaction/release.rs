@@ -89,7 +89,7 @@ pub fn release_thread(process: &Process, key: ThreadKey) {
     let Some(mut thread) = process.remove_thread(key) else {
         return;
     };
-    let mut served = 0usize;
+    let mut served = 0u32;
     for frame in &thread.stack {
         match frame {
             Frame::Incoming(_) => served = served.wrapping_add(1),
@@ -127,7 +127,7 @@ pub fn release_process(process: Arc<Process>) {
     };
     drop(manager);
 
-    process.lock().is_dead = true;
+    process.die();
     loop {
         let thread = process.lock().any_thread();
         match thread {

@@ -7,6 +7,7 @@ use super::{
     send::{
         completion,
         Announcement,
+        Begun,
         Refused, //
     },
     Failure,
@@ -44,7 +45,7 @@ impl Session<'_> {
     pub(super) fn send_reply(&self, request: &TransactionRequest) -> Result<(), Refused> {
         let debug_id = next_debug_id();
         let mut served = None;
-        let begun = self.begin(debug_id, 1, |thread| {
+        let begun = self.begin(debug_id, |thread| {
             let Some(Frame::Incoming(_)) = thread.stack.last() else {
                 return Err(EPROTO.into());
             };
@@ -54,24 +55,38 @@ impl Session<'_> {
             }
             Ok(thread.push_own_first(completion(debug_id)))
         });
-        let (mut begun, call) = match (begun, served) {
+        let (begun, call) = match (begun, served) {
             (Ok(begun), Some(Frame::Incoming(call))) => (begun, call),
             (Err(failure), _) => return self.refuse_transaction(debug_id, failure),
             (Ok(_), _) => return self.refuse_transaction(debug_id, EPROTO.into()),
         };
+        let replied = self.reply_to(&call, debug_id, begun, request);
+        self.process.answer_sent();
+        replied
+    }
+
+    /// Replies to `call`, which the thread serves no longer.
+    #[inline]
+    fn reply_to(
+        &self,
+        call: &Arc<Call>,
+        debug_id: u32,
+        mut begun: Begun,
+        request: &TransactionRequest,
+    ) -> Result<(), Refused> {
         let sent = self
-            .build(Recipient::caller(&call), request)
+            .build(Recipient::caller(call), request)
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Immediate)?;
                 let message = self.message(&mut begun, request, Kind::Reply, payload)?;
-                queue_reply(&call, message)
+                queue_reply(call, message)
             });
         let Err(failure) = sent else {
             return Ok(());
         };
         self.cancel(debug_id, None);
         // That the caller is gone counts more than whatever else was wrong: in C it is found first.
-        let failure = match caller_state(&call) {
+        let failure = match caller_state(call) {
             CallerState::Waits => failure,
             CallerState::Gone => Failure::Dead(None),
             CallerState::Strays => return self.refuse_transaction(debug_id, EPROTO.into()),
@@ -83,7 +98,7 @@ impl Session<'_> {
             failure.code(),
             failure.param()
         );
-        fail_call(&call, failure.code(), Some((debug_id, failure.param())));
+        fail_call(call, failure.code(), Some((debug_id, failure.param())));
         Err(Refused)
     }
 }
@@ -122,7 +137,7 @@ fn queue_reply(call: &Arc<Call>, message: KBox<Item<Message>>) -> Result<(), Fai
                 frame => frame,
             };
             _wakeup = thread.push::<Message>(message, Wake::Sync);
-            inner.outstanding = inner.outstanding.saturating_add(1);
+            inner.freezer.sent();
             drop(inner);
             drop(ended);
             Ok(())

@@ -40,6 +40,7 @@ use crate::{
         Kind,
         Message,
         Node,
+        OnewayFate,
         Origin,
         Payload,
         Process,
@@ -138,7 +139,7 @@ impl Session<'_> {
         let target = self.target(request.target)?;
         let receiver = target.node().owner.clone();
         let node = target.node().clone();
-        let mut begun = self.begin(debug_id, 0, |thread| {
+        let mut begun = self.begin(debug_id, |thread| {
             if request.offsets.len != 0 {
                 return Ok(false);
             }
@@ -149,9 +150,11 @@ impl Session<'_> {
                 self.announce(debug_id, &begun, Announcement::Immediate)?;
                 let suspect = payload.buffer.spam_suspect();
                 let message = self.message(&mut begun, request, Kind::Oneway, payload)?;
-                Node::send_oneway(&node, message).map_err(|_| Failure::Dead(None))?;
-                if suspect {
-                    self.warn_of_spam(debug_id);
+                match Node::send_oneway(&node, message) {
+                    Ok(OnewayFate::Waits) => self.announce_wait(debug_id),
+                    Ok(OnewayFate::Queued) if suspect => self.warn_of_spam(debug_id),
+                    Ok(OnewayFate::Queued) => {}
+                    Err(_) => return Err(Failure::Dead(None)),
                 }
                 Ok(())
             })
@@ -186,12 +189,10 @@ impl Session<'_> {
     /// The turn with the sender's own lock: forgets the last error, lets `check` look at the thread
     /// and fetches memory for the message.
     ///
-    /// `check` says whether it has noted that the message was sent; if it agrees, `answered`
-    /// messages less are outstanding.
+    /// `check` says whether it has noted that the message was sent.
     pub(super) fn begin(
         &self,
         debug_id: u32,
-        answered: u32,
         check: impl FnOnce(&mut ThreadState) -> Result<bool, Failure>,
     ) -> Result<Begun, Failure> {
         let mut inner = self.process.lock();
@@ -201,7 +202,6 @@ impl Session<'_> {
         thread.extended_error.param = 0;
         let announced = check(thread)?;
         let slot = thread.spare_message.take();
-        inner.outstanding = inner.outstanding.saturating_sub(answered);
         Ok(Begun { slot, announced })
     }
 
@@ -216,7 +216,7 @@ impl Session<'_> {
         loop {
             let mut depth = None;
             let mut noted = None;
-            let begun = self.begin(debug_id, 0, |thread| {
+            let begun = self.begin(debug_id, |thread| {
                 if thread.todo.starts_with_message() {
                     // The thread has work of its own before it may give work to others.
                     return Err(EPROTO.into());
@@ -325,6 +325,16 @@ impl Session<'_> {
         drop((code, frame));
     }
 
+    /// Tells the sender that its oneway message has to wait until the receiver is thawed.
+    #[cold]
+    fn announce_wait(&self, debug_id: u32) {
+        if let Some(thread) = self.process.lock().thread(self.thread) {
+            thread
+                .todo
+                .amend_code(debug_id, returns::TRANSACTION_PENDING_FROZEN);
+        }
+    }
+
     /// Tells the sender, if it wants to know, that it floods the receiver with oneway messages.
     #[cold]
     fn warn_of_spam(&self, debug_id: u32) {
@@ -416,22 +426,23 @@ fn queue_call(
 ) -> Result<(), Failure> {
     let wakeup = {
         let mut inner = receiver.lock();
-        let queued = match (inner.is_dead, serving) {
-            (true, _) => Err(message),
-            (false, Some(key)) => match inner.thread(key) {
+        let queued = match (inner.freezer.refuses_call(), inner.is_dead, serving) {
+            (true, _, _) => Err((message, Failure::Frozen)),
+            (_, true, _) => Err((message, Failure::Dead(None))),
+            (_, _, Some(key)) => match inner.thread(key) {
                 Some(thread) => Ok(thread.push::<Message>(message, Wake::Sync)),
-                None => Err(message),
+                None => Err((message, Failure::Dead(None))),
             },
-            (false, None) => Ok(match inner.take_idle() {
+            (_, _, None) => Ok(match inner.take_idle() {
                 Some(thread) => thread.push::<Message>(message, Wake::Sync),
                 None => inner.push::<Message>(message, Wake::Sync),
             }),
         };
         if queued.is_ok() {
-            inner.outstanding = inner.outstanding.saturating_add(1);
+            inner.freezer.sent();
         }
         queued
     };
     // The wake-up, or the end of the message, comes after the lock.
-    wakeup.map(drop).map_err(|_| Failure::Dead(None))
+    wakeup.map(drop).map_err(|(_, failure)| failure)
 }

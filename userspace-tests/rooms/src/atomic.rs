@@ -23,6 +23,11 @@ impl Counter {
         self.0.load(Acquire)
     }
 
+    /// Adds `amount` and returns what the value was.
+    pub(crate) fn add(&self, amount: u32) -> u64 {
+        self.0.fetch_add(amount.into(), AcqRel)
+    }
+
     /// Replaces the value by what `next` makes of it, or leaves it if that is `None`.
     pub(crate) fn update(&self, next: impl Fn(u64) -> Option<u64>) -> bool {
         self.0.fetch_update(AcqRel, Acquire, next).is_ok()

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The strong count of a node, where calls pass without the lock, in every interleaving.
+//! What calls do without the lock, in every interleaving: the strong count of a node, and the
+//! replies that somebody waits for who freezes a process.
 
+use crate::object::freezer::{Answered, Freezer};
 use crate::object::refcount::{After, NodeCounts, Notify};
 use crate::object::strong::StrongCount;
-use loom::sync::{Arc, Mutex};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 /// A node and what its lock guards.
@@ -215,5 +217,112 @@ fn what_is_read_in_between_is_true() {
             let _ = locked.counts.commands(&node.strong);
         }
         assert!(!locked.counts.has_strong());
+    });
+}
+
+/// A process, as far as freezing it is concerned.
+struct Process {
+    freezer: Mutex<Freezer>,
+    answered: Answered,
+    quiet: Condvar,
+}
+
+impl Process {
+    fn with_calls(calls: u32) -> Arc<Self> {
+        let mut freezer = Freezer::new();
+        for _ in 0..calls {
+            freezer.sent();
+        }
+        Arc::new(Self {
+            freezer: Mutex::new(freezer),
+            answered: Answered::new(),
+            quiet: Condvar::new(),
+        })
+    }
+
+    fn locked(&self) -> loom::sync::MutexGuard<'_, Freezer> {
+        self.freezer.lock().expect("nobody panicked")
+    }
+
+    /// What a thread does that has replied.
+    fn answer(&self) {
+        if self.answered.add_one() {
+            drop(self.locked());
+            self.quiet.notify_all();
+        }
+    }
+
+    /// What a thread does that gives up a call.
+    fn give_up(&self) {
+        let wake = self.locked().settled(1);
+        if wake {
+            self.quiet.notify_all();
+        }
+    }
+
+    /// What a thread does that freezes the process, with all the time in the world: a wake-up that
+    /// is lost is a deadlock.
+    fn wait(&self) {
+        let mut freezer = self.locked();
+        freezer.wait_begins(&self.answered);
+        while freezer.is_pending(&self.answered) {
+            freezer = self.quiet.wait(freezer).expect("nobody panicked");
+        }
+        freezer.wait_ends(&self.answered);
+    }
+}
+
+#[test]
+fn whoever_waits_for_replies_hears_of_the_last() {
+    loom::model(|| {
+        let process = Process::with_calls(2);
+        let servers: Vec<_> = (0..2)
+            .map(|_| {
+                let process = process.clone();
+                thread::spawn(move || process.answer())
+            })
+            .collect();
+        process.wait();
+        for server in servers {
+            server.join().expect("no assertion failed");
+        }
+        assert!(!process.locked().is_pending(&process.answered));
+    });
+}
+
+#[test]
+fn replies_and_failures_end_the_same_wait() {
+    loom::model(|| {
+        let process = Process::with_calls(2);
+        let replies = {
+            let process = process.clone();
+            thread::spawn(move || process.answer())
+        };
+        let fails = {
+            let process = process.clone();
+            thread::spawn(move || process.give_up())
+        };
+        process.wait();
+        replies.join().expect("no assertion failed");
+        fails.join().expect("no assertion failed");
+    });
+}
+
+#[test]
+fn one_who_waits_no_longer_does_not_take_the_wakeup_of_another() {
+    loom::model(|| {
+        let process = Process::with_calls(1);
+        let other = {
+            let process = process.clone();
+            thread::spawn(move || process.wait())
+        };
+        // Its time is over at once.
+        {
+            let mut freezer = process.locked();
+            freezer.wait_begins(&process.answered);
+            freezer.wait_ends(&process.answered);
+        }
+        process.answer();
+        other.join().expect("no assertion failed");
     });
 }

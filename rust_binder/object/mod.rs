@@ -16,6 +16,7 @@
 
 pub(crate) mod death;
 mod free_tree;
+pub(crate) mod freeze;
 pub(crate) mod freezer;
 pub(crate) mod handles;
 mod leaves;

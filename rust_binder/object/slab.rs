@@ -185,6 +185,24 @@ impl<T> Slab<T> {
             })
     }
 
+    /// The value in the first place behind that of `key`, or in the first of all, with its key.
+    ///
+    /// The key may be stale. Who walks through the slab with this sees every value that is there
+    /// all the time, once.
+    pub(crate) fn after(&self, key: Option<Key>) -> Option<(Key, &T)> {
+        let first = key.map_or(Some(0), |key| key.index.checked_add(1))?;
+        (first..self.fresh).find_map(|index| {
+            let slot = self.slots.get(index as usize)?;
+            match &slot.state {
+                State::Occupied(value) => {
+                    let generation = slot.generation;
+                    Some((Key { index, generation }, value))
+                }
+                State::Vacant { .. } => None,
+            }
+        })
+    }
+
     /// What has to be allocated before [`Slab::insert`] succeeds; `None` if it does now.
     pub(crate) fn growth(&self) -> Option<Growth> {
         if self.vacant.is_some() || (self.fresh as usize) / LEAF < self.slots.count() {

@@ -27,6 +27,8 @@ pub enum Kind {
     Reference,
     /// A requested death notification.
     Death,
+    /// A requested notification of freezing and thawing.
+    Freeze,
     /// A synchronous call that waits for its reply.
     Call,
     /// The objects and files of a message or buffer that has some.
@@ -34,12 +36,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 7] = [
+    const ALL: [Kind; 8] = [
         Kind::Process,
         Kind::Thread,
         Kind::Node,
         Kind::Reference,
         Kind::Death,
+        Kind::Freeze,
         Kind::Call,
         Kind::Attachments,
     ];
@@ -58,6 +61,7 @@ impl Kind {
             Kind::Node => "node",
             Kind::Reference => "ref",
             Kind::Death => "death",
+            Kind::Freeze => "freeze",
             Kind::Call => "call",
             Kind::Attachments => "attachments",
         }

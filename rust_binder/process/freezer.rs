@@ -44,12 +44,29 @@ impl Process {
         if frozen.is_err() {
             inner.freezer.give_up();
         }
+        drop(inner);
+        if frozen.is_ok() {
+            self.tell_watchers(true);
+        }
         frozen
     }
 
     /// Thaws the process.
     pub fn thaw(&self) {
         self.lock().freezer.thaw();
+        self.tell_watchers(false);
+    }
+
+    /// Tells all who asked to be told. Follows `binder_add_freeze_work()`.
+    fn tell_watchers(&self, is_frozen: bool) {
+        let mut from = Some(0);
+        while let Some(ptr) = from {
+            let Some(node) = self.lock().node_from(ptr) else {
+                return;
+            };
+            node.owner_changed(is_frozen);
+            from = node.name.ptr.checked_add(1);
+        }
     }
 
     /// What the process missed while it was frozen, and whether it is busy now.

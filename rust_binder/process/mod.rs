@@ -10,9 +10,10 @@
 //! | `Registry`          | the processes of the module (a mutex, taken alone), [`registry`]        |
 //! | `Context::manager`  | the context manager (a mutex, outermost)                                |
 //! | `Process::refs`     | the table of references, [`refs`]                                       |
-//! | `Node::inner`       | counts, oneway queue and death registrations of one node, [`node`]      |
+//! | `Node::inner`       | counts, oneway queue and watchers of one node, [`node`]                 |
 //! | `Process::inner`    | threads, stacks, queues, the tree of nodes, [`state`]; never two at once |
 //! | `Death::state`      | how far a death notification is; innermost                              |
+//! | `Freeze::state`     | how far a freeze notification is; innermost                             |
 //!
 //! They are taken in that order. Nothing here knows of system calls: what is done with the data,
 //! command by command, is the business of the `transaction` room. The files of this room name one
@@ -22,6 +23,7 @@
 mod call;
 mod context;
 mod death;
+mod freeze;
 mod freezer;
 mod hold;
 mod idle;
@@ -30,6 +32,7 @@ mod node;
 mod oneway;
 mod refs;
 mod registry;
+mod requests;
 mod state;
 mod thread;
 mod thread_cache;
@@ -45,6 +48,7 @@ pub use self::{
     },
     context::Context,
     death::Death,
+    freeze::Freeze,
     hold::Hold,
     message::{
         Attachments,
@@ -83,6 +87,7 @@ pub use self::{
         Work, //
     },
     wakeup::Wakeup,
+    watch::Watcher,
 };
 
 use kernel::sync::atomic::{

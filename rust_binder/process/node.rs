@@ -11,7 +11,6 @@ use super::{
     next_debug_id,
     oneway::Oneways,
     watch::Watchers,
-    Death,
     Hold,
     Inner,
     Process,
@@ -36,7 +35,6 @@ use crate::{
             NotPending,
             Notify, //
         },
-        slab,
         strong::StrongCount, //
     },
     observe::census::{
@@ -297,18 +295,14 @@ impl Node {
         Self::settle(this, &mut inner, after)
     }
 
-    /// A reference is gone, and with it its death registration.
-    pub(super) fn remove_reference(
-        this: &Arc<Item<Node>>,
-        watcher: Option<slab::Key>,
-    ) -> (Wakeup, Option<Arc<Item<Death>>>) {
+    /// A reference is gone.
+    pub(super) fn remove_reference(this: &Arc<Item<Node>>) -> Wakeup {
         let mut inner = this.inner.lock();
-        let death = watcher.and_then(|key| inner.watchers.remove(key));
         if this.is_dead() {
-            return (Wakeup::none(), death);
+            return Wakeup::none();
         }
         let after = inner.counts.ref_removed(&this.strong);
-        (Self::settle(this, &mut inner, after), death)
+        Self::settle(this, &mut inner, after)
     }
 
     /// Takes a hold for something in flight, or in a buffer of the owner.

@@ -3,11 +3,13 @@
 //! References: what a process knows of the nodes of others, by handle.
 //!
 //! Guarded by `Process::refs`. A reference enters the table only when everything that can fail has
-//! succeeded, and leaves it together with its death registration.
+//! succeeded, and leaves it together with what was requested for it.
 
 use super::{
     node::Refused,
+    requests::Registration,
     Death,
+    Freeze,
     Hold,
     Node,
     Process,
@@ -16,18 +18,14 @@ use super::{
 };
 use crate::{
     abi::{
-        name::{
-            Cookie,
-            Handle, //
-        },
+        name::Handle,
         object::Strength, //
     },
     object::{
         handles::{
             HandleTable,
             Lowest, //
-        },
-        slab, //
+        }, //
     },
     observe::census::{
         self,
@@ -52,18 +50,13 @@ pub struct Refs {
 }
 
 /// One reference.
-struct Ref {
-    node: Arc<Item<Node>>,
+pub(super) struct Ref {
+    pub(super) node: Arc<Item<Node>>,
     strong: u32,
     weak: u32,
-    death: Option<Registration>,
+    pub(super) death: Option<Registration<Death>>,
+    pub(super) freeze: Option<Registration<Freeze>>,
     _count: Count,
-}
-
-/// A death registration, and where in the node's list it is; nowhere if the owner died first.
-struct Registration {
-    death: Arc<Item<Death>>,
-    place: Option<slab::Key>,
 }
 
 /// Why a reference could not be used.
@@ -77,7 +70,7 @@ pub enum RefError {
     NotStrong,
     /// Out of memory.
     NoMemory,
-    /// A death notification is requested already.
+    /// A notification of the kind is requested already.
     AlreadyRequested,
     /// None is requested.
     NotRequested,
@@ -113,7 +106,7 @@ impl Refs {
 
     /// Looks up a reference; with `Strength::Strong` it must have a strong count.
     #[inline]
-    fn get(&mut self, handle: Handle, strength: Strength) -> Result<&mut Ref, RefError> {
+    pub(super) fn get(&mut self, handle: Handle, strength: Strength) -> Result<&mut Ref, RefError> {
         match self.table.get_mut(handle) {
             Some(entry) if strength == Strength::Weak || entry.strong > 0 => Ok(entry),
             _ => Err(RefError::NotFound),
@@ -202,6 +195,7 @@ impl Process {
                             strong: (strength == Strength::Strong).into(),
                             weak: (strength == Strength::Weak).into(),
                             death: None,
+                            freeze: None,
                             _count: Count::new(census::Kind::Reference),
                         });
                         let slot: RBTreeNodeReservation<u32, Handle> = slot;
@@ -293,15 +287,15 @@ impl Process {
 
     /// Ends what depends on a reference that is in no table any more.
     fn finish_reference(reference: Ref) {
-        let place = reference.death.as_ref().and_then(|death| death.place);
         if reference.strong > 0 {
             drop(Node::last_strong(&reference.node));
         }
-        let (wakeup, watcher) = Node::remove_reference(&reference.node, place);
-        drop(wakeup);
-        drop(watcher);
-        if let Some(registration) = &reference.death {
-            Death::reference_gone(&registration.death);
+        drop(Node::remove_reference(&reference.node));
+        if let Some(registration) = reference.death {
+            registration.end(&reference.node);
+        }
+        if let Some(registration) = reference.freeze {
+            registration.end(&reference.node);
         }
     }
 
@@ -322,80 +316,5 @@ impl Process {
             }
             None => false,
         }
-    }
-
-    /// Registers `death` for the node behind `handle`.
-    pub fn request_death(&self, handle: Handle, death: Arc<Item<Death>>) -> Result<(), RefError> {
-        let node = {
-            let mut refs = self.lock_refs();
-            let entry = refs.get(handle, Strength::Weak)?;
-            if entry.death.is_some() {
-                drop(refs);
-                return Err(RefError::AlreadyRequested);
-            }
-            entry.death = Some(Registration {
-                death: death.clone(),
-                place: None,
-            });
-            entry.node.clone()
-        };
-        let place = Node::watch(&node, &death);
-        let mut refs = self.lock_refs();
-        let entry = refs.get(handle, Strength::Weak).ok();
-        let registration = entry
-            .and_then(|entry| entry.death.as_mut())
-            .filter(|registration| Arc::ptr_eq(&registration.death, &death));
-        match (place, registration) {
-            (Ok(Some(key)), Some(registration)) => registration.place = Some(key),
-            (Ok(Some(key)), None) => {
-                // Another thread ended the registration meanwhile.
-                drop(refs);
-                drop(node.unwatch(key));
-            }
-            (Ok(None), _) => {
-                drop(refs);
-                Death::node_died(&death);
-            }
-            (Err(_), _) => {
-                let undone = refs
-                    .get(handle, Strength::Weak)
-                    .ok()
-                    .filter(|entry| Arc::ptr_eq(&entry.node, &node))
-                    .and_then(|entry| entry.death.take());
-                drop(refs);
-                drop(undone);
-                return Err(RefError::NoMemory);
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the registration for the node behind `handle`, at the wish of `thread`.
-    pub fn clear_death(
-        &self,
-        handle: Handle,
-        cookie: Cookie,
-        thread: ThreadKey,
-    ) -> Result<(), RefError> {
-        let mut refs = self.lock_refs();
-        let entry = refs.get(handle, Strength::Weak)?;
-        match &entry.death {
-            None => return Err(RefError::NotRequested),
-            Some(registration) if registration.death.cookie != cookie => {
-                return Err(RefError::WrongCookie)
-            }
-            Some(_) => {}
-        }
-        let node = entry.node.clone();
-        let registration = entry.death.take();
-        drop(refs);
-        if let Some(registration) = registration {
-            if let Some(key) = registration.place {
-                drop(node.unwatch(key));
-            }
-            // The registration left the table just now, by our hands: nobody cleared it before.
-            let _ = Death::clear(&registration.death, thread);
-        }
-        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::{
     Context,
     Death,
     Delivered,
+    Freeze,
     Node,
     ThreadKey,
     ThreadState,
@@ -108,6 +109,8 @@ pub struct Inner {
     pub todo: Queue<Work>,
     /// Death notifications that were read and not yet confirmed.
     pub delivered_deaths: Queue<Work>,
+    /// Notifications of freezing and thawing that were read and not yet confirmed.
+    pub delivered_freezes: Queue<Work>,
     /// The nodes of this process by the number that names them.
     pub nodes: RBTree<u64, Arc<Item<Node>>>,
     /// How many loopers the driver may ask for.
@@ -275,7 +278,8 @@ impl Process {
     pub fn take_any_work(&self) -> Option<Work> {
         let mut inner = self.lock();
         let work = inner.todo.pop_front();
-        work.or_else(|| inner.delivered_deaths.pop_front())
+        let work = work.or_else(|| inner.delivered_deaths.pop_front());
+        work.or_else(|| inner.delivered_freezes.pop_front())
     }
 
     /// Forgets a thread and hands out what it leaves.
@@ -303,6 +307,7 @@ impl Inner {
             idle: None,
             todo: Queue::new(),
             delivered_deaths: Queue::new(),
+            delivered_freezes: Queue::new(),
             nodes: RBTree::new(),
             max_threads: 0,
             requested_threads: 0,
@@ -368,6 +373,12 @@ impl Inner {
         None
     }
 
+    /// Takes `freeze` out of whichever queue of the process holds it; those of threads never do.
+    pub fn unqueue_freeze(&mut self, freeze: &Item<Freeze>) -> Option<Arc<Item<Freeze>>> {
+        let found = self.todo.remove(freeze);
+        found.or_else(|| self.delivered_freezes.remove(freeze))
+    }
+
     /// Queues the work of one of the process's own nodes for `thread`, to be read before whatever
     /// is queued for it later.
     pub fn push_node_to(&mut self, key: ThreadKey, node: Arc<Item<Node>>) {
@@ -376,10 +387,15 @@ impl Inner {
         }
     }
 
+    /// The first node with the name `ptr` or one behind it.
+    pub fn node_from(&self, ptr: u64) -> Option<Arc<Item<Node>>> {
+        let cursor = self.nodes.cursor_lower_bound(&ptr)?;
+        Some(cursor.current().1.clone())
+    }
+
     /// The first node with a name behind `ptr`.
     pub fn node_after(&self, ptr: u64) -> Option<Arc<Item<Node>>> {
-        let cursor = self.nodes.cursor_lower_bound(&ptr.checked_add(1)?)?;
-        Some(cursor.current().1.clone())
+        self.node_from(ptr.checked_add(1)?)
     }
 
     /// Finds a node by name.

@@ -6,6 +6,7 @@
 
 use super::{
     Death,
+    Freeze,
     Message,
     Node, //
 };
@@ -29,6 +30,8 @@ pub enum Work {
     Node(Arc<Item<Node>>),
     /// A death notification, or the confirmation that one was cleared.
     Death(Arc<Item<Death>>),
+    /// A notification of freezing or thawing, or the confirmation that the request was cleared.
+    Freeze(Arc<Item<Freeze>>),
 }
 
 /// A return that consists of its number alone.

@@ -7,7 +7,9 @@
 
 use super::{
     Death,
+    Freeze,
     Node,
+    Wakeup,
     Work, //
 };
 use crate::{
@@ -28,25 +30,37 @@ use kernel::{
     }, //
 };
 
+/// One who wants to know.
+pub enum Watcher {
+    /// When the owner dies.
+    Death(Arc<Item<Death>>),
+    /// Whether the owner is frozen.
+    Freeze(Arc<Item<Freeze>>),
+}
+
 /// The watchers of one node.
-pub(super) type Watchers = Slab<Arc<Item<Death>>>;
+pub(super) type Watchers = Slab<Watcher>;
 
 impl Node {
-    /// Registers `death`. `None` if the owner is gone already.
+    /// Adds `watcher`. `None` if the owner is gone already.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn watch(this: &Arc<Item<Node>>, death: &Arc<Item<Death>>) -> Result<Option<slab::Key>> {
-        let mut watcher = death.clone();
+    pub fn watch(this: &Arc<Item<Node>>, watcher: Watcher) -> Result<Option<slab::Key>> {
+        let mut watcher = watcher;
         loop {
             let growth = {
+                let _wakeup;
                 let mut inner = this.inner.lock();
                 if this.is_dead() {
                     return Ok(None);
                 }
                 match inner.watchers.insert(watcher) {
-                    Ok(key) => return Ok(Some(key)),
+                    Ok(key) => {
+                        _wakeup = this.introduce(inner.watchers.get(key));
+                        return Ok(Some(key));
+                    }
                     Err(returned) => watcher = returned,
                 }
                 inner.watchers.growth()
@@ -59,9 +73,41 @@ impl Node {
         }
     }
 
-    /// Ends a registration.
-    pub fn unwatch(&self, key: slab::Key) -> Option<Arc<Item<Death>>> {
+    /// Tells a new watcher what there is to know already. The node is locked: news that is older or
+    /// newer comes before or after.
+    fn introduce(&self, watcher: Option<&Watcher>) -> Wakeup {
+        match watcher {
+            Some(Watcher::Freeze(freeze)) => {
+                let is_frozen = self.owner.lock().freezer.is_frozen();
+                Freeze::changed(freeze, is_frozen)
+            }
+            _ => Wakeup::none(),
+        }
+    }
+
+    /// Removes a watcher.
+    pub fn unwatch(&self, key: slab::Key) -> Option<Watcher> {
         self.inner.lock().watchers.remove(key)
+    }
+
+    /// The owner was frozen or thawed. Whoever begins to watch from now on knows.
+    pub(super) fn owner_changed(&self, is_frozen: bool) {
+        let mut place = None;
+        while let Some(freeze) = self.next_freeze(&mut place) {
+            drop(Freeze::changed(&freeze, is_frozen));
+        }
+    }
+
+    /// The next behind `place` who wants to know whether the owner is frozen.
+    fn next_freeze(&self, place: &mut Option<slab::Key>) -> Option<Arc<Item<Freeze>>> {
+        let inner = self.inner.lock();
+        loop {
+            let (key, watcher) = inner.watchers.after(*place)?;
+            *place = Some(key);
+            if let Watcher::Freeze(freeze) = watcher {
+                return Some(freeze.clone());
+            }
+        }
     }
 
     /// The owner is gone. Returns the oneway messages that it will not get.
@@ -76,8 +122,10 @@ impl Node {
             (inner.oneways.take_waiting(), work, watchers)
         };
         drop(work);
-        for (_, death) in watchers.iter() {
-            Death::node_died(death);
+        for (_, watcher) in watchers.iter() {
+            if let Watcher::Death(death) = watcher {
+                Death::node_died(death);
+            }
         }
         queue
     }

@@ -18,12 +18,16 @@ use crate::{
             ReturnBuffer, //
         },
     },
-    object::death::Delivery,
+    object::{
+        death::Delivery,
+        freeze::FreezeDelivery, //
+    },
     observe::user_error,
     process::{
         looper,
         Death,
         Frame,
+        Freeze,
         Inner,
         InnerGuard,
         Kind,
@@ -284,6 +288,17 @@ impl Session<'_> {
                     }
                     Some(Delivery::ClearDone) => {
                         let _ = out.cookie(returns::CLEAR_DEATH_NOTIFICATION_DONE, death.cookie);
+                    }
+                    None => {}
+                },
+                Some(Work::Freeze(freeze)) => match freeze.deliver() {
+                    Some(FreezeDelivery::State { frozen }) => {
+                        let _ = out.frozen(freeze.cookie, frozen);
+                        drop(inner.delivered_freezes.push_back::<Freeze>(freeze));
+                        return Ok(Pause::Notified);
+                    }
+                    Some(FreezeDelivery::ClearDone) => {
+                        let _ = out.cookie(returns::CLEAR_FREEZE_NOTIFICATION_DONE, freeze.cookie);
                     }
                     None => {}
                 },

@@ -113,7 +113,7 @@ fn give_up(process: &Process, work: Work) {
             abandon(message, returns::DEAD_REPLY);
         }
         Work::Node(node) => Node::forget_work(&node),
-        Work::Code(..) | Work::Death(_) => {}
+        Work::Code(..) | Work::Death(_) | Work::Freeze(_) => {}
     }
 }
 

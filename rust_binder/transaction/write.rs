@@ -27,6 +27,7 @@ use crate::{
     process::{
         looper,
         Death,
+        Freeze,
         Node,
         RefChange,
         RefError, //
@@ -158,9 +159,17 @@ impl Session<'_> {
                 );
                 return Err(EINVAL);
             }
-            Command::RequestFreeze(..) | Command::ClearFreeze(..) | Command::FreezeDone(_) => {
-                user_error!(self.process, "freeze notifications are not supported\n");
-                return Err(EINVAL);
+            Command::RequestFreeze(handle, cookie) => self.request_freeze(handle, cookie)?,
+            Command::ClearFreeze(handle, cookie) => self.clear_freeze(handle, cookie)?,
+            Command::FreezeDone(cookie) => {
+                if !Freeze::done(&self.process, cookie) {
+                    user_error!(
+                        self.process,
+                        "BC_FREEZE_NOTIFICATION_DONE {:#x} not found\n",
+                        cookie.0
+                    );
+                    return Err(EINVAL);
+                }
             }
         }
         Ok(Flow::Next)
@@ -328,5 +337,34 @@ impl Session<'_> {
                 handle.0
             );
         }
+    }
+
+    /// `BC_REQUEST_FREEZE_NOTIFICATION`. Unlike those for deaths, requests that can't be met end the
+    /// write.
+    fn request_freeze(&self, handle: Handle, cookie: Cookie) -> Result {
+        let process = Arc::from(self.process);
+        let freeze = Freeze::new(&process, cookie)?;
+        self.process
+            .request_freeze(handle, freeze)
+            .map_err(|error| {
+                user_error!(
+                    self.process,
+                    "freeze notification for handle {} not requested: {error:?}\n",
+                    handle.0
+                );
+                error.into()
+            })
+    }
+
+    /// `BC_CLEAR_FREEZE_NOTIFICATION`.
+    fn clear_freeze(&self, handle: Handle, cookie: Cookie) -> Result {
+        self.process.clear_freeze(handle, cookie).map_err(|error| {
+            user_error!(
+                self.process,
+                "freeze notification for handle {} not cleared: {error:?}\n",
+                handle.0
+            );
+            error.into()
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 mod commands;
 mod death;
+mod freeze;
 mod freezer;
 mod handles;
 mod ioctls;

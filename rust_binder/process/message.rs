@@ -39,7 +39,10 @@ use kernel::{
         aref::ARef,
         Arc, //
     },
-    task::Kuid, //
+    task::{
+        Kuid,
+        Pid, //
+    }, //
 };
 
 /// A call, a oneway message or a reply that was sent and not read.
@@ -61,7 +64,10 @@ pub enum Kind {
     /// Somebody waits for the reply.
     Call(Arc<Call>),
     /// Nobody does.
-    Oneway,
+    Oneway {
+        /// The thread group of the sender, in the initial pid namespace.
+        sender: Pid,
+    },
     /// This is the reply.
     Reply,
 }
@@ -110,6 +116,25 @@ pub struct FileFixup {
     pub section: Section,
     /// Where in the section, in bytes.
     pub at: u32,
+}
+
+impl Message {
+    /// Tells whether this message takes the place of `other`, which waits for the same node.
+    ///
+    /// Follows `binder_can_update_transaction()`, for a message that [is](Self::is_update) an update.
+    pub(super) fn updates(&self, other: &Message) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Oneway { sender }, Kind::Oneway { sender: earlier }) => {
+                sender == earlier && self.flags == other.flags && self.code == other.code
+            }
+            _ => false,
+        }
+    }
+
+    /// Tells whether the sender wants that, should the receiver be frozen.
+    pub(super) fn is_update(&self) -> bool {
+        self.flags.contains(TransactionFlags::UPDATE_TXN)
+    }
 }
 
 impl Queued for Message {

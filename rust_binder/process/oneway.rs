@@ -46,6 +46,15 @@ impl Oneways {
         }
     }
 
+    /// Takes the message, if one waits, whose place `message` takes.
+    fn take_outdated(&mut self, message: &Message) -> Option<KBox<Item<Message>>> {
+        if !message.is_update() {
+            return None;
+        }
+        self.waiting
+            .remove_first::<Message>(|waiting| message.updates(waiting))
+    }
+
     /// Takes all that wait, when the owner is gone.
     pub(super) fn take_waiting(&mut self) -> Queue<Work> {
         core::mem::take(&mut self.waiting)
@@ -55,11 +64,15 @@ impl Oneways {
 impl Node {
     /// Hands a oneway message to the owner, behind those that the node has already.
     ///
+    /// While the owner is frozen, an update takes the place of an equal message that waits, but goes
+    /// to the end of the queue. The one that the owner has already is out of reach.
+    ///
     /// Gives it back if the owner is gone.
     pub fn send_oneway(
         this: &Arc<Item<Node>>,
         message: KBox<Item<Message>>,
     ) -> Result<OnewayFate, KBox<Item<Message>>> {
+        let outdated;
         let _wakeup;
         let mut inner = this.inner.lock();
         let mut owner = this.owner.lock();
@@ -74,6 +87,12 @@ impl Node {
         };
         owner.freezer.sent();
         if inner.oneways.busy {
+            if matches!(fate, OnewayFate::Waits) {
+                outdated = inner.oneways.take_outdated(&message);
+                // Where one takes the place of another, no more are under way; nor less, for those
+                // who wait.
+                let _ = owner.freezer.settled(outdated.is_some().into());
+            }
             drop(inner.oneways.waiting.push_back::<Message>(message));
             return Ok(fate);
         }

@@ -85,7 +85,7 @@ impl Session<'_> {
                 drop(payload);
                 Prepared::Skip
             }
-            Kind::Oneway => {
+            Kind::Oneway { .. } => {
                 if let Some(target) = payload.as_ref().and_then(|payload| payload.target.as_ref()) {
                     Node::next_oneway(target.node());
                 }

@@ -149,7 +149,10 @@ impl Session<'_> {
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Immediate)?;
                 let suspect = payload.buffer.spam_suspect();
-                let message = self.message(&mut begun, request, Kind::Oneway, payload)?;
+                let kind = Kind::Oneway {
+                    sender: kernel::current!().tgid(),
+                };
+                let message = self.message(&mut begun, request, kind, payload)?;
                 match Node::send_oneway(&node, message) {
                     Ok(OnewayFate::Waits) => self.announce_wait(debug_id),
                     Ok(OnewayFate::Queued) if suspect => self.warn_of_spam(debug_id),

@@ -33,14 +33,17 @@ impl Process {
             return Ok(());
         }
         inner.freezer.freeze();
-        let frozen = match timeout_ms {
+        let mut frozen = match timeout_ms {
             0 => Ok(()),
             _ => self.wait_until_settled(&mut inner, timeout_ms),
         };
-        let frozen = frozen.and_then(|()| match inner.is_busy(self) {
-            true => Err(EAGAIN),
-            false => Ok(()),
-        });
+        if inner.is_dead {
+            // It died meanwhile, and was thawed.
+            return Ok(());
+        }
+        if frozen.is_ok() && inner.is_busy(self) {
+            frozen = Err(EAGAIN);
+        }
         if frozen.is_err() {
             inner.freezer.give_up();
         }
@@ -61,7 +64,13 @@ impl Process {
     fn tell_watchers(&self, is_frozen: bool) {
         let mut from = Some(0);
         while let Some(ptr) = from {
-            let Some(node) = self.lock().node_from(ptr) else {
+            let inner = self.lock();
+            let next = match inner.is_dead {
+                true => None,
+                false => inner.node_from(ptr),
+            };
+            drop(inner);
+            let Some(node) = next else {
                 return;
             };
             node.owner_changed(is_frozen);
@@ -80,7 +89,7 @@ impl Process {
         let mut left = msecs_to_jiffies(timeout_ms);
         let mut result = Ok(());
         inner.freezer.wait_begins(&self.answered);
-        while inner.freezer.is_pending(&self.answered) {
+        while !inner.is_dead && inner.freezer.is_pending(&self.answered) {
             match self.quiet.wait_interruptible_timeout(inner, left) {
                 CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
                 CondVarTimeoutResult::Timeout => break,

@@ -163,10 +163,15 @@ fn step(state: &mut FreezeState, model: &mut Model, event: Event) -> Result<(), 
     let before = *state;
     let (outcome, expected) = (apply(state, event), model.apply(event));
     if outcome != expected {
-        return Err(format!("{before:?}, {event:?}: {outcome:?}, not {expected:?}"));
+        return Err(format!(
+            "{before:?}, {event:?}: {outcome:?}, not {expected:?}"
+        ));
     }
     if (*state == FreezeState::Over) != (model.place == Place::Freed) {
-        return Err(format!("{before:?}, {event:?}: {state:?}, {:?}", model.place));
+        return Err(format!(
+            "{before:?}, {event:?}: {state:?}, {:?}",
+            model.place
+        ));
     }
     Ok(())
 }
@@ -218,7 +223,10 @@ fn what_the_owner_is_now_is_told_even_if_it_was_told_before() {
     let mut state = FreezeState::new();
     for _ in 0..2 {
         assert_eq!(state.changed(true), FreezeWork::ToProcess);
-        assert_eq!(state.deliver(), Some(FreezeDelivery::State { frozen: true }));
+        assert_eq!(
+            state.deliver(),
+            Some(FreezeDelivery::State { frozen: true })
+        );
         assert_eq!(state.done(), FreezeWork::Nothing);
     }
 }
@@ -227,13 +235,19 @@ fn what_the_owner_is_now_is_told_even_if_it_was_told_before() {
 fn changes_before_the_answer_make_one_notification() {
     let mut state = FreezeState::new();
     assert_eq!(state.changed(false), FreezeWork::ToProcess);
-    assert_eq!(state.deliver(), Some(FreezeDelivery::State { frozen: false }));
+    assert_eq!(
+        state.deliver(),
+        Some(FreezeDelivery::State { frozen: false })
+    );
     // It comes even though in the end nothing has changed.
     for frozen in [true, false, true, false] {
         assert_eq!(state.changed(frozen), FreezeWork::Nothing);
     }
     assert_eq!(state.done(), FreezeWork::ToProcess);
-    assert_eq!(state.deliver(), Some(FreezeDelivery::State { frozen: false }));
+    assert_eq!(
+        state.deliver(),
+        Some(FreezeDelivery::State { frozen: false })
+    );
     // But not for what is no change.
     assert_eq!(state.changed(false), FreezeWork::Nothing);
     assert_eq!(state.done(), FreezeWork::Nothing);
@@ -243,7 +257,10 @@ fn changes_before_the_answer_make_one_notification() {
 fn a_request_taken_back_while_the_news_is_out_is_confirmed_after_the_answer() {
     let mut state = FreezeState::new();
     assert_eq!(state.changed(true), FreezeWork::ToProcess);
-    assert_eq!(state.deliver(), Some(FreezeDelivery::State { frozen: true }));
+    assert_eq!(
+        state.deliver(),
+        Some(FreezeDelivery::State { frozen: true })
+    );
     assert_eq!(state.clear(), FreezeWork::Nothing);
     assert_eq!(state.deliver(), None);
     assert_eq!(state.changed(false), FreezeWork::Nothing);

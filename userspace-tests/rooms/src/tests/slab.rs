@@ -69,6 +69,40 @@ proptest! {
     }
 
     #[test]
+    fn who_walks_through_sees_once_what_stays(
+        values in 1..200_usize,
+        steps in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..200),
+    ) {
+        let mut slab = Slab::new();
+        let mut keys: Vec<Key> = (0..values).map(|value| insert(&mut slab, value)).collect();
+        let mut staying: Vec<usize> = (0..values).collect();
+        let mut seen = Vec::new();
+        let mut place = None;
+        let mut steps = steps.into_iter();
+        while let Some((key, value)) = slab.after(place).map(|(key, value)| (key, *value)) {
+            prop_assert_eq!(slab.get(key), Some(&value));
+            seen.push(value);
+            place = Some(key);
+            // Meanwhile some go, perhaps the one just seen, and others come in their place.
+            if let Some((index, replace)) = steps.next().filter(|_| !keys.is_empty()) {
+                let gone = keys.swap_remove(index.index(keys.len()));
+                let gone = slab.remove(gone).expect("it was there");
+                staying.retain(|value| *value != gone);
+                if replace {
+                    insert(&mut slab, values + seen.len());
+                }
+            }
+        }
+        let mut known: Vec<usize> = seen.iter().copied().filter(|value| staying.contains(value)).collect();
+        known.sort();
+        prop_assert_eq!(known, staying);
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        prop_assert_eq!(seen.len(), count, "a value was seen twice");
+    }
+
+    #[test]
     fn places_are_used_again_before_new_ones_are_made(
         rounds in prop::collection::vec(1..64_usize, 1..20),
     ) {

@@ -267,7 +267,13 @@ impl Session<'_> {
             };
             match work {
                 Some(Work::Code(code, slot)) => {
-                    let _ = out.word(code.number);
+                    // Whether the process asked to be warned counts now, as in C.
+                    let unwanted =
+                        code.number == returns::ONEWAY_SPAM_SUSPECT && !inner.spam_detection;
+                    let _ = out.word(match unwanted {
+                        true => returns::TRANSACTION_COMPLETE,
+                        false => code.number,
+                    });
                     if code.origin == Origin::ReturnError {
                         self.process.attention.add(-1, Relaxed);
                     }

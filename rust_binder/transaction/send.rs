@@ -338,13 +338,10 @@ impl Session<'_> {
         }
     }
 
-    /// Tells the sender, if it wants to know, that it floods the receiver with oneway messages.
+    /// Tells the sender, if it wants to know when it reads that, that it floods the receiver with oneway messages.
     #[cold]
     fn warn_of_spam(&self, debug_id: u32) {
         let mut inner = self.process.lock();
-        if !inner.spam_detection {
-            return;
-        }
         if let Some(thread) = inner.thread(self.thread) {
             thread
                 .todo

@@ -35,7 +35,7 @@ def parse(arguments):
     parser.add_argument("--accel", default=os.environ.get("ACCEL", "auto"), choices=["auto", "tcg", "kvm"])
     parser.add_argument("--qemu-arg", action="append", default=[], metavar="X", help="one more argument for QEMU; repeat")
     parser.add_argument("--append", action="append", default=[], metavar="ARGS", help="more for the kernel command line")
-    parser.add_argument("--lsm", default="selinux", help="security module, '' for the kernel's default (default: %(default)s)")
+    parser.add_argument("--lsm", default="selinux", help="security module; capability: none; '': the kernel's default (default: %(default)s)")
     parser.add_argument("--add", action="append", default=[], metavar="FILE[:PATH]", help="one more file in the guest (default place: /bin)")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="for the command (default: %(default)s)")
     parser.add_argument("--collect", metavar="DIR", help="where files that the command leaves in /results go, with the kernel log")

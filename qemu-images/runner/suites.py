@@ -152,6 +152,9 @@ def run_guest(suites, accel, kernel_folder):
         arguments.append("--clients")
     if suites[0].place.endswith("/icount"):
         arguments.append("--icount")
+    for word in suites[0].place.split("/")[1:]:
+        if word.startswith("lsm="):
+            arguments += ["--lsm", word.removeprefix("lsm=")]
     collected = os.path.join(guest.BUILD, "test", suites[0].place.replace("/", "-"))
     options = guest.parse(arguments + ["--collect", collected, "--", "sh", "-c", boot.script()])
     run = guest.Run(options, kernel_folder, accel, sink=boot.take)

@@ -54,29 +54,6 @@ pub const CASES: &[Case] = &[
         user_unmapped,
     )
     .covers(&["A8.6"]),
-    core(
-        "a12/security-context",
-        "a node that asks for it is told the sender's label",
-        security_context,
-    )
-    .covers(&["A12.3"]),
-    core(
-        "a12/security-context-with-objects",
-        "label, data and objects share the buffer",
-        security_context_layout,
-    ),
-    core(
-        "a12/no-security-context",
-        "other nodes are not told",
-        no_security_context,
-    )
-    .covers(&["A12.3"]),
-    core(
-        "a12/no-security-context-in-reply",
-        "a reply carries no label",
-        reply_without_context,
-    )
-    .covers(&["A12.3"]),
 ];
 
 fn pid_is_process(cx: &mut Cx) -> Result<()> {
@@ -196,86 +173,5 @@ fn user_unmapped(cx: &mut Cx) -> Result<()> {
     enter_user_namespace(&mut manager, "0 1000 1\n")?;
     client.send(&[Call::oneway(0).into()])?;
     check_eq!(manager.receive()?.data.sender_euid, u32::MAX);
-    Ok(())
-}
-
-/// A manager that wants to know the label of who calls.
-fn labelled_manager(cx: &Cx) -> Result<Process> {
-    let flags = FLAT_BINDER_FLAG_TXN_SECURITY_CTX;
-    cx.manager_with(FlatObject {
-        flags,
-        ..FlatObject::default()
-    })
-}
-
-/// The label of a delivery: text up to a NUL inside the buffer.
-fn label(manager: &mut Process, call: &harness::Delivery) -> Result<String> {
-    let address = call.secctx.context("no label")?;
-    check!(
-        address > call.data.buffer && address % 8 == 0,
-        "label at {address:#x}"
-    );
-    let bytes = manager.peek(address, 32)?.context("label")?;
-    let end = bytes.iter().position(|byte| *byte == 0).context("a NUL")?;
-    Ok(String::from_utf8(bytes[..end].to_vec())?)
-}
-
-fn security_context(cx: &mut Cx) -> Result<()> {
-    let mut manager = labelled_manager(cx)?;
-    let mut client = cx.client()?;
-    client.send(&[Call::to(0).data(b"12345").into()])?;
-    let call = manager.receive()?;
-    check_eq!(call.code, BR_TRANSACTION_SEC_CTX);
-    check_eq!(manager.data(&call)?, b"12345");
-    let label = label(&mut manager, &call)?;
-    check!(!label.is_empty(), "an empty label");
-    cx.note("label", &label);
-    manager.answer(&call, Call::reply())?;
-    complete(&mut manager)
-}
-
-fn security_context_layout(cx: &mut Cx) -> Result<()> {
-    let mut manager = labelled_manager(cx)?;
-    let mut client = cx.client()?;
-    let parcel = harness::Parcel::new()
-        .bytes(b"data")
-        .binder(NODE.0, NODE.1)
-        .bytes(b"end");
-    client.send(&[Call::oneway(0).parcel(parcel).buffers_size(16).into()])?;
-    let call = manager.receive()?;
-    check_eq!(manager.object(&call, 0)?.hdr.kind, BINDER_TYPE_HANDLE);
-    label(&mut manager, &call)?;
-    let offset = call.secctx.context("label")? - call.data.buffer;
-    // 31 bytes of data, 8 of offsets, 16 for buffers, each rounded.
-    check_eq!(offset, 32 + 8 + 16);
-    check_eq!(call.data.data_size, 31);
-    Ok(())
-}
-
-fn no_security_context(cx: &mut Cx) -> Result<()> {
-    let mut manager = cx.manager()?;
-    let mut owner = cx.client()?;
-    let plain = give_node(&mut owner, &mut manager, NODE)?;
-    let asking = give_node_with(
-        &mut owner,
-        &mut manager,
-        OTHER,
-        FLAT_BINDER_FLAG_TXN_SECURITY_CTX,
-    )?;
-    manager.send(&[Call::oneway(plain).into(), Call::oneway(asking).into()])?;
-    let first = owner.receive()?;
-    let second = owner.receive()?;
-    check_eq!((first.code, first.secctx), (BR_TRANSACTION, None));
-    check_eq!(second.code, BR_TRANSACTION_SEC_CTX);
-    Ok(())
-}
-
-fn reply_without_context(cx: &mut Cx) -> Result<()> {
-    let mut manager = labelled_manager(cx)?;
-    let mut client = cx.client()?;
-    let call = call_received(&mut client, &mut manager)?;
-    manager.answer(&call, Call::reply().data(b"r"))?;
-    let reply = client.receive()?;
-    check_eq!((reply.code, reply.secctx), (BR_REPLY, None));
     Ok(())
 }

@@ -18,6 +18,7 @@ mod a11_told;
 mod a11_update;
 mod a11_wait;
 mod a12_identity;
+mod a12_labels;
 mod a13_poll;
 mod a13_thread_exit;
 mod a14_death;
@@ -116,6 +117,7 @@ pub fn all() -> Vec<Case> {
         a11_coalesce::CASES,
         a11_gone::CASES,
         a12_identity::CASES,
+        a12_labels::CASES,
         a13_poll::CASES,
         a13_thread_exit::CASES,
         a14_death::CASES,

@@ -85,7 +85,7 @@ impl Device for Binder {
 }
 
 fn poll(process: ArcBorrow<'_, Process>, file: &File, table: PollTable<'_>) -> Result<u32> {
-    let key = process.current_thread()?;
+    let key = process.current_thread(kernel::current!())?;
     let mut fresh = None;
     let (queue, for_process) = loop {
         let mut inner = process.lock();

@@ -43,8 +43,13 @@ use kernel::{
 
 /// Carries out the request `cmd` with the argument `arg`. Follows `binder_ioctl()`.
 pub fn dispatch(process: ArcBorrow<'_, Process>, cmd: u32, arg: u64, nonblock: bool) -> Result {
-    let thread = process.current_thread()?;
-    let session = Session { process, thread };
+    let task = kernel::current!();
+    let thread = process.current_thread(task)?;
+    let session = Session {
+        process,
+        thread,
+        task,
+    };
     let result = match cmd {
         ioctl::WRITE_READ => write_read(&session, arg, nonblock),
         ioctl::SET_MAX_THREADS => set_max_threads(&process, arg),

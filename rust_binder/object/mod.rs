@@ -20,6 +20,7 @@ pub(crate) mod freeze;
 pub(crate) mod freezer;
 pub(crate) mod handles;
 mod leaves;
+pub(crate) mod priority;
 pub(crate) mod refcount;
 pub(crate) mod scatter;
 pub(crate) mod slab;

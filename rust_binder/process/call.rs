@@ -65,11 +65,18 @@ impl Drop for Call {
     }
 }
 
+/// How a thread was scheduled when it took a call.
+#[derive(Clone, Copy)]
+pub enum Saved {
+    /// At this nice value.
+    Nice(i8),
+}
+
 /// One level of a thread's stack of calls.
 #[derive(Clone)]
 pub enum Frame {
-    /// The thread serves this call and owes its reply.
-    Incoming(Arc<Call>),
+    /// The thread serves this call and owes its reply, upon which it gets back what it had.
+    Incoming(Arc<Call>, Saved),
     /// The thread made this call and waits for its reply.
     Outgoing(Arc<Call>),
 }

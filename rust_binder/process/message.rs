@@ -55,6 +55,8 @@ pub struct Message {
     pub flags: TransactionFlags,
     /// Who the sender was when it sent it.
     pub sender_euid: Kuid,
+    /// The nice value of the sender when it sent it.
+    pub nice: i8,
     /// What it carries; gone once it is delivered or refused.
     pub payload: Option<Payload>,
 }

@@ -44,7 +44,8 @@ pub use self::{
     call::{
         Call,
         Caller,
-        Frame, //
+        Frame,
+        Saved, //
     },
     context::Context,
     death::Death,

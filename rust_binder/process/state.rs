@@ -35,6 +35,7 @@ use crate::{
             Queue,
             Queued, //
         },
+        sched,
         sleep::Wake,
         vma::current_mm, //
     },
@@ -59,6 +60,7 @@ use kernel::{
         SpinLock, //
     },
     task::{
+        CurrentTask,
         Pid,
         Task, //
     }, //
@@ -78,6 +80,8 @@ pub struct Process {
     pub pid: Pid,
     /// Its place among those with the same pid, see [`Registry`](super::Registry).
     pub(super) serial: i64,
+    /// The nice value of the task that opened the file: that of threads that wait for work.
+    pub default_nice: i8,
     /// The credentials of the file, by which security modules judge.
     pub cred: ARef<Credential>,
     /// The memory through which it receives.
@@ -148,6 +152,7 @@ impl Process {
                 leader: current.group_leader().into(),
                 pid: current.tgid(),
                 serial: place.serial,
+                default_nice: sched::nice(current),
                 cred: file.cred().into(),
                 space,
                 cache: ThreadCache::new(),
@@ -191,8 +196,8 @@ impl Process {
     ///
     /// [`ENOMEM`].
     #[inline]
-    pub fn current_thread(&self) -> Result<ThreadKey> {
-        let pid = kernel::current!().pid();
+    pub fn current_thread(&self, task: &CurrentTask) -> Result<ThreadKey> {
+        let pid = task.pid();
         if let Some(key) = self.cache.get(pid) {
             return Ok(key);
         }

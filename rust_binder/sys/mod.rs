@@ -14,6 +14,7 @@ pub(crate) mod pages;
 pub(crate) mod params;
 pub(crate) mod queue;
 pub(crate) mod ratelimit;
+pub(crate) mod sched;
 pub(crate) mod shrinker;
 pub(crate) mod sleep;
 pub(crate) mod user;

@@ -10,7 +10,10 @@ use kernel::{
     bindings,
     ffi::c_void,
     sync::aref::ARef,
-    task::Task, //
+    task::{
+        CurrentTask,
+        Task, //
+    }, //
 };
 
 extern "C" {
@@ -32,10 +35,10 @@ pub enum Wake {
 pub struct Sleeper(ARef<Task>);
 
 impl Sleeper {
-    /// The current task.
+    /// Of the current task.
     #[inline]
-    pub fn current() -> Self {
-        let task: &Task = kernel::current!();
+    pub fn new(task: &CurrentTask) -> Self {
+        let task: &Task = task;
         Self(task.into())
     }
 
@@ -84,6 +87,6 @@ impl Drop for Doze {
 
 /// Tells whether a signal waits for the current task.
 #[inline]
-pub fn signal_pending() -> bool {
-    kernel::current!().signal_pending()
+pub fn signal_pending(task: &CurrentTask) -> bool {
+    task.signal_pending()
 }

@@ -69,7 +69,7 @@ impl Session<'_> {
                     offsets: request.offsets.len as u64,
                     extra: extra as u64,
                 },
-                sender: kernel::current!().tgid(),
+                sender: self.task.tgid(),
                 oneway: recipient.target.is_some() && request.flags.is_one_way(),
                 clear_on_free: request.flags.contains(TransactionFlags::CLEAR_BUF),
                 debug_id: 0,

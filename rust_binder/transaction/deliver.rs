@@ -42,7 +42,8 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::ordering::Relaxed, //
-    }, //
+    },
+    task::CurrentTask, //
 };
 
 /// What became of a message whose files were to be installed.
@@ -146,7 +147,7 @@ impl Session<'_> {
             cookie,
             code: message.code,
             flags: message.flags.bits(),
-            sender_pid: sender_pid(message),
+            sender_pid: sender_pid(self.task, message),
             sender_euid: message.sender_euid.into_uid_in_current_ns(),
             data_size: layout.len(Section::Data).into(),
             offsets_size: layout.len(Section::Offsets).into(),
@@ -176,12 +177,12 @@ impl Session<'_> {
 
 /// The process that waits for the reply, as the current task's pid namespace numbers it; 0 if none
 /// does.
-fn sender_pid(message: &Message) -> i32 {
+fn sender_pid(task: &CurrentTask, message: &Message) -> i32 {
     let call = match &message.kind {
         Kind::Call(call) if !call.abandoned.load(Relaxed) => call,
         _ => return 0,
     };
-    kernel::current!().active_pid_ns().map_or(0, |namespace| {
+    task.active_pid_ns().map_or(0, |namespace| {
         call.from.process.leader.tgid_nr_ns(Some(namespace))
     })
 }

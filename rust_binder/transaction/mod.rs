@@ -13,6 +13,7 @@
 //! | [`scatter`]  | buffers, and lists of files in them, on their way                 |
 //! | [`read`]     | waiting, and the loop over what a thread has to read              |
 //! | [`deliver`]  | a message becomes a return and a buffer                           |
+//! | [`priority`] | nice values: of callers, of nodes, of threads that wait           |
 //! | [`release`]  | the end of a buffer, a thread, a process                          |
 //!
 //! This room has no data of its own. It locks what the `process` room holds, in the order that
@@ -21,6 +22,7 @@
 mod build;
 mod deliver;
 mod failure;
+mod priority;
 mod read;
 mod recipient;
 mod release;
@@ -42,7 +44,10 @@ use crate::process::{
     Process,
     ThreadKey, //
 };
-use kernel::sync::ArcBorrow;
+use kernel::{
+    sync::ArcBorrow,
+    task::CurrentTask, //
+};
 
 /// The thread that runs, in the process whose file it uses.
 #[derive(Clone, Copy)]
@@ -51,4 +56,6 @@ pub struct Session<'a> {
     pub process: ArcBorrow<'a, Process>,
     /// The thread.
     pub thread: ThreadKey,
+    /// Its task, which is the current one.
+    pub task: &'a CurrentTask,
 }

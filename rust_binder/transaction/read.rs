@@ -34,11 +34,13 @@ use crate::{
         Message,
         Node,
         Origin,
+        Saved,
         Wakeup,
         Work, //
     },
     sys::{
         queue::Item,
+        sched,
         sleep::{
             signal_pending,
             Doze,
@@ -125,6 +127,7 @@ impl Session<'_> {
                     }
                     Pause::Message(mut message) => {
                         *spawn |= self.let_go(guard);
+                        self.adopt_priority(&message);
                         match self.install_files(&mut message) {
                             Prepared::Ready => {
                                 return self.finish_with(message, *spawn, &mut out, span);
@@ -167,12 +170,16 @@ impl Session<'_> {
         let mut inner = self.lock_with_stack_room()?;
         let thread = inner.thread(self.thread).ok_or(ESRCH)?;
         let for_process = thread.is_available();
-        if for_process && !thread.is_looper() {
+        let is_looper = thread.is_looper();
+        if for_process && !(is_looper && self.has_default_priority()) {
             drop(inner);
-            user_error!(
-                self.process,
-                "a thread waits for work without BC_REGISTER_LOOPER or BC_ENTER_LOOPER\n"
-            );
+            self.assume_default_priority();
+            if !is_looper {
+                user_error!(
+                    self.process,
+                    "a thread waits for work without BC_REGISTER_LOOPER or BC_ENTER_LOOPER\n"
+                );
+            }
             inner = self.process.lock();
         }
         if nonblock && !self.has_work(&mut inner, for_process) {
@@ -182,7 +189,7 @@ impl Session<'_> {
         while !interrupted && !self.has_work(&mut inner, for_process) {
             {
                 let mut doze = Doze::new();
-                let sleeper = Sleeper::current();
+                let sleeper = Sleeper::new(self.task);
                 if for_process {
                     inner.enter_idle(self.thread, sleeper);
                 } else if let Some(thread) = inner.thread(self.thread) {
@@ -195,7 +202,7 @@ impl Session<'_> {
             inner = self.process.lock();
             inner.leave_idle(self.thread);
             self.set_waiting(&mut inner, false);
-            interrupted = signal_pending();
+            interrupted = signal_pending(self.task);
         }
         if interrupted {
             return Err(EINTR);
@@ -316,11 +323,12 @@ impl Session<'_> {
     /// Notes that the thread takes a message: it serves the call, if it is one.
     fn take_message(&self, inner: &mut Inner, message: &Message) {
         if let Kind::Call(call) = &message.kind {
+            let saved = Saved::Nice(sched::nice(self.task));
             if let Some(thread) = inner.thread(self.thread) {
                 // There is room: `lock_with_stack_room` made it.
                 let _ = thread
                     .stack
-                    .push_within_capacity(Frame::Incoming(call.clone()));
+                    .push_within_capacity(Frame::Incoming(call.clone(), saved));
             }
         }
     }

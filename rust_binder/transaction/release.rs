@@ -92,12 +92,12 @@ pub fn release_thread(process: &Process, key: ThreadKey) {
     let mut served = 0u32;
     for frame in &thread.stack {
         match frame {
-            Frame::Incoming(_) => served = served.wrapping_add(1),
+            Frame::Incoming(..) => served = served.wrapping_add(1),
             Frame::Outgoing(call) => call.abandoned.store(true, Relaxed),
         }
     }
     process.settle(served);
-    if let Some(Frame::Incoming(call)) = thread.stack.last() {
+    if let Some(Frame::Incoming(call, _)) = thread.stack.last() {
         fail_call(call, returns::DEAD_REPLY, None);
     }
     while let Some(work) = thread.todo.pop() {

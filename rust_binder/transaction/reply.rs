@@ -46,7 +46,7 @@ impl Session<'_> {
         let debug_id = next_debug_id();
         let mut served = None;
         let begun = self.begin(debug_id, |thread| {
-            let Some(Frame::Incoming(_)) = thread.stack.last() else {
+            let Some(Frame::Incoming(..)) = thread.stack.last() else {
                 return Err(EPROTO.into());
             };
             served = thread.stack.pop();
@@ -55,11 +55,12 @@ impl Session<'_> {
             }
             Ok(thread.push_own_first(completion(debug_id)))
         });
-        let (begun, call) = match (begun, served) {
-            (Ok(begun), Some(Frame::Incoming(call))) => (begun, call),
+        let (begun, call, saved) = match (begun, served) {
+            (Ok(begun), Some(Frame::Incoming(call, saved))) => (begun, call, saved),
             (Err(failure), _) => return self.refuse_transaction(debug_id, failure),
             (Ok(_), _) => return self.refuse_transaction(debug_id, EPROTO.into()),
         };
+        self.restore_priority(saved);
         let replied = self.reply_to(&call, debug_id, begun, request);
         self.process.answer_sent();
         replied

@@ -49,6 +49,7 @@ use crate::{
     },
     sys::{
         queue::Item,
+        sched,
         sleep::Wake, //
     },
 };
@@ -226,7 +227,7 @@ impl Session<'_> {
                 }
                 let parent = match thread.stack.last() {
                     None => None,
-                    Some(Frame::Incoming(parent)) => Some(parent.clone()),
+                    Some(Frame::Incoming(parent, _)) => Some(parent.clone()),
                     // It waits for a reply already.
                     Some(Frame::Outgoing(_)) => return Err(EPROTO.into()),
                 };
@@ -368,6 +369,7 @@ impl Session<'_> {
                 code: request.code,
                 flags: request.flags,
                 sender_euid: Kuid::current_euid(),
+                nice: sched::nice(self.task),
                 payload: Some(payload),
             }),
         ))

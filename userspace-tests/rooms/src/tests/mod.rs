@@ -10,6 +10,7 @@ mod handles;
 mod ioctls;
 mod numbers;
 mod objects;
+mod priority;
 mod refcount;
 mod refcount_model;
 mod returns;

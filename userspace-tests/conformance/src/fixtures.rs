@@ -4,8 +4,11 @@
 
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
+use harness::case::become_manager;
 use harness::returns::Br;
-use harness::{Bc, Call, Delivery, Errno, Parcel, Process, Thread, Transactions, check_eq};
+use harness::{
+    Bc, Call, Cx, Delivery, Errno, Parcel, Process, Scheduling, Thread, Transactions, check_eq,
+};
 
 /// A pointer and a cookie for a node; any numbers do.
 pub const NODE: (u64, u64) = (0x1000, 0x1001);
@@ -188,4 +191,36 @@ pub fn is_open(thread: &mut Thread, fd: i32) -> Result<bool> {
         Err(Errno::EBADF) => Ok(false),
         Err(error) => Err(error).context("fcntl"),
     }
+}
+
+/// A client whose thread is scheduled so; the device was opened before.
+pub fn client_scheduled(cx: &Cx, scheduling: Scheduling) -> Result<Process> {
+    let client = cx.client()?;
+    client.schedule(scheduling)?;
+    Ok(client)
+}
+
+/// A context manager with these flags, whose device was opened by a thread scheduled so.
+pub fn manager_scheduled(cx: &Cx, scheduling: Scheduling, flags: u32) -> Result<Process> {
+    let mut process = cx.process()?;
+    process.schedule(scheduling)?;
+    process.open(&cx.device)?;
+    process.version()?.context("BINDER_VERSION")?;
+    process.map(harness::device::USUAL_SIZE)?;
+    become_manager(
+        &mut process,
+        FlatObject {
+            flags,
+            ..FlatObject::default()
+        },
+    )?;
+    Ok(process)
+}
+
+/// Sends a oneway call, which the server reads and gives back.
+pub fn oneway_received(client: &mut Thread, server: &mut Thread) -> Result<()> {
+    client.send(&[Call::oneway(0).into()])?;
+    complete(client)?;
+    let call = server.receive()?;
+    server.free(&call)
 }

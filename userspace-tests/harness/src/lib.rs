@@ -14,6 +14,7 @@
 //! * [`thread`] and [`process`] are the test's handles on them; [`device`] opens,
 //!   maps and does ioctls; [`command`], [`parcel`] and [`returns`] are typed views
 //!   of what goes into and comes out of a driver; [`freezing`] is freezing and thawing.
+//! * [`scheduling`] is how the scheduler treats an actor.
 //! * [`seen`] records what of the ABI a test reaches.
 //! * [`race`] lets threads begin at given moments.
 //! * [`trap`] stops a thread inside the driver, where it copies.
@@ -31,6 +32,7 @@ pub mod parcel;
 pub mod process;
 pub mod race;
 pub mod returns;
+pub mod scheduling;
 pub mod seen;
 pub mod server;
 pub mod thread;
@@ -45,5 +47,6 @@ pub use nix::errno::Errno;
 pub use parcel::Parcel;
 pub use process::Process;
 pub use returns::{Br, Delivery};
+pub use scheduling::{Policy, Scheduling};
 pub use thread::{Pending, Thread};
 pub use trap::Trap;

@@ -44,6 +44,8 @@ mod a7_sg_failures;
 mod a7_sg_reading;
 mod a7_sg_replies;
 mod a8_loopers;
+mod a8_nice;
+mod a8_nice_limits;
 mod a8_read;
 mod a9_pages;
 mod a9_space;
@@ -101,6 +103,8 @@ pub fn all() -> Vec<Case> {
         a7_sg_replies::CASES,
         a8_read::CASES,
         a8_loopers::CASES,
+        a8_nice::CASES,
+        a8_nice_limits::CASES,
         a9_space::CASES,
         a9_spam::CASES,
         a9_pages::CASES,

@@ -19,7 +19,9 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a killed process may take to go away before it counts as stuck in the kernel.
-const GRACE: Duration = Duration::from_secs(10);
+fn grace() -> Duration {
+    patience::seconds(10)
+}
 
 /// A child process; dropping it kills it and waits for its end.
 pub struct Process {
@@ -108,7 +110,7 @@ impl Process {
     pub fn kill(&mut self) -> Result<()> {
         // An error here means that it has ended and was waited for.
         let _ = self.child.kill();
-        match self.wait(GRACE)? {
+        match self.wait(grace())? {
             Some(_) => Ok(()),
             None => bail!(
                 "process {} is stuck: it does not end although killed",

@@ -14,7 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Longest time a method blocks: well under the time a case may take, so that a lost wake-up fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(20);
+fn patience() -> Duration {
+    patience::seconds(20)
+}
 
 /// Creates the service, ready to be registered.
 pub fn new() -> Strong<dyn ITestbed> {
@@ -132,7 +134,7 @@ impl ITestbed for Testbed {
 
     fn meet(&self, callers: i32) -> BinderResult<i32> {
         self.met.update(|met| *met += 1);
-        Ok(self.met.wait(PATIENCE, |met| *met >= callers, |met| *met))
+        Ok(self.met.wait(patience(), |met| *met >= callers, |met| *met))
     }
 
     fn bounce(&self, callback: &Strong<dyn ICallback>, depth: i32) -> BinderResult<Vec<i32>> {
@@ -248,7 +250,7 @@ impl ITestbed for Testbed {
     fn notes(&self, wait_for: i32) -> BinderResult<Notes> {
         let wanted = usize::try_from(wait_for).unwrap_or_default();
         Ok(self.notes.wait(
-            PATIENCE,
+            patience(),
             |notes| notes.numbers.len() >= wanted,
             Notes::clone,
         ))

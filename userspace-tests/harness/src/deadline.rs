@@ -2,31 +2,17 @@
 
 //! How long anything may take.
 //!
-//! Limits only tell a hang from a slow machine; nothing is measured with them.
-//! `BINDER_TEST_SCALE` multiplies them for very slow machines.
+//! Limits only tell a hang from a slow machine ([`patience`]); nothing is measured with them.
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::env;
 use std::os::fd::BorrowedFd;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// For one step of one actor.
 const STEP: Duration = Duration::from_secs(15);
 /// For a whole case.
 const CASE: Duration = Duration::from_secs(90);
-
-fn scale() -> f64 {
-    static SCALE: OnceLock<f64> = OnceLock::new();
-    *SCALE.get_or_init(|| match env::var("BINDER_TEST_SCALE") {
-        Ok(text) => match text.parse::<f64>() {
-            Ok(scale) if scale > 0.0 && scale.is_finite() => scale,
-            _ => panic!("BINDER_TEST_SCALE={text} is not a positive number"),
-        },
-        Err(_) => 1.0,
-    })
-}
 
 /// A moment after which waiting has failed.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +21,12 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// For one step.
     pub fn step() -> Self {
-        Self(Instant::now() + STEP.mul_f64(scale()))
+        Self(Instant::now() + patience::at_most(STEP))
     }
 
     /// For a case.
     pub fn case() -> Self {
-        Self(Instant::now() + CASE.mul_f64(scale()))
+        Self(Instant::now() + patience::at_most(CASE))
     }
 
     /// Whether it has passed.

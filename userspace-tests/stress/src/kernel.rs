@@ -10,14 +10,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to let go of everything.
-const PATIENCE: Duration = Duration::from_secs(15);
+fn patience() -> Duration {
+    patience::seconds(15)
+}
 
-/// Waits until `done` gives a verdict that is good, for at most [`PATIENCE`].
+/// Waits until `done` gives a verdict that is good, for at most [`patience`].
 fn wait_for<T>(mut done: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let start = Instant::now();
     loop {
         match done() {
-            Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(100)),
+            Err(_) if start.elapsed() < patience() => {
+                std::thread::sleep(Duration::from_millis(100))
+            }
             outcome => return outcome,
         }
     }

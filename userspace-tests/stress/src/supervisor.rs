@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 /// The worker that outlives the others. It waits in `BINDER_WRITE_READ`, so has no files open beyond its own.
 const SURVIVOR: usize = 1;
 /// How long each step of shutting down may take, beyond a single call.
-const PATIENCE: Duration = Duration::from_secs(30);
+fn patience() -> Duration {
+    patience::seconds(30)
+}
 /// How often the supervisor looks around.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -224,7 +226,7 @@ impl Supervisor {
         let start = Instant::now();
         loop {
             match waitpid(pid, Some(WaitPidFlag::WNOHANG))? {
-                WaitStatus::StillAlive if start.elapsed() < PATIENCE => {
+                WaitStatus::StillAlive if start.elapsed() < patience() => {
                     std::thread::sleep(Duration::from_millis(1))
                 }
                 WaitStatus::StillAlive => {
@@ -305,7 +307,7 @@ impl Supervisor {
             }
             for thread in &self.line(slot).threads {
                 if let Some((tid, what, time)) = thread.stuck_for()
-                    && time > self.options.stuck * 1000
+                    && u128::from(time) > patience::seconds(self.options.stuck).as_millis()
                 {
                     self.stuck += 1;
                     eprintln!(
@@ -389,7 +391,7 @@ impl Supervisor {
         let start = Instant::now();
         while !done(self.line(slot)) {
             let line = self.line(slot);
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience() {
                 let number = |number: &std::sync::atomic::AtomicU32| number.load(Ordering::Relaxed);
                 bail!(
                     "worker {slot} still has {} calling threads, {} deaths due, {} binders held",
@@ -431,7 +433,7 @@ impl Supervisor {
         )?;
         loop {
             match device.ioctl(BINDER_SET_CONTEXT_MGR, &mut 0i32) {
-                Err(Errno::EBUSY) if start.elapsed() < PATIENCE => std::thread::sleep(TICK),
+                Err(Errno::EBUSY) if start.elapsed() < patience() => std::thread::sleep(TICK),
                 outcome => return outcome.context("becoming the context manager"),
             }
         }
@@ -453,7 +455,7 @@ enum Step {
 /// Waits until nobody has the other end of a pipe open: no process, and no message that was never delivered.
 fn wait_hang_up(pipe: &OwnedFd) -> Result<()> {
     let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
-    let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    let limit = PollTimeout::try_from(patience()).unwrap_or(PollTimeout::MAX);
     match poll(&mut ready, limit)? {
         0 => bail!("someone still has one of them open"),
         _ => Ok(()),

@@ -28,7 +28,9 @@ pub const MAPPING: NonZeroUsize = NonZeroUsize::new(128 << 10).unwrap();
 /// Looper threads the driver may ask for.
 const SPAWNABLE: u32 = 3;
 /// How long winding up may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+fn patience() -> Duration {
+    patience::seconds(20)
+}
 
 /// What a worker is to be.
 #[derive(Clone, Debug)]
@@ -228,7 +230,7 @@ impl Worker {
         let start = Instant::now();
         loop {
             match self.device.ioctl(BINDER_SET_CONTEXT_MGR_EXT, node) {
-                Err(nix::errno::Errno::EBUSY) if start.elapsed() < PATIENCE => {
+                Err(nix::errno::Errno::EBUSY) if start.elapsed() < patience() => {
                     std::thread::sleep(Duration::from_millis(1))
                 }
                 outcome => return outcome.context("becoming the context manager"),
@@ -280,7 +282,7 @@ impl Worker {
             talk.clear_death(handle, cookie);
         }
         let start = Instant::now();
-        while self.deaths.open() > 0 && start.elapsed() < PATIENCE {
+        while self.deaths.open() > 0 && start.elapsed() < patience() {
             self.release_unused(talk);
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -21,7 +21,9 @@ use std::time::Duration;
 /// Name the service goes by.
 const NAME: &str = "demo.testbed";
 /// Longest time any step may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+fn patience() -> Duration {
+    patience::seconds(30)
+}
 
 /// A service registered with rsb_hub, found and called over a binder device, step by step.
 #[derive(Parser)]
@@ -73,7 +75,7 @@ fn converse(device: &str, told: Option<PathBuf>) -> Result<()> {
         "\nA conversation over {device}, served by {}\n",
         driver_of(device)?
     );
-    let mut hub = Hub::start(&hub::find(told)?, device, PATIENCE)?;
+    let mut hub = Hub::start(&hub::find(told)?, device, patience())?;
     line(
         "rsb_hub",
         "owns handle 0: it is the service manager of this device",
@@ -84,7 +86,7 @@ fn converse(device: &str, told: Option<PathBuf>) -> Result<()> {
         name: NAME.to_owned(),
         parent: std::process::id(),
     };
-    let mut service = Process::start_with_ready(&mut serve.command()?, PATIENCE)?;
+    let mut service = Process::start_with_ready(&mut serve.command()?, patience())?;
     line(
         "service",
         &format!("process {} registered \"{NAME}\"", service.id()),
@@ -148,7 +150,7 @@ fn converse(device: &str, told: Option<PathBuf>) -> Result<()> {
         |()| "sent".to_owned(),
     )?;
     let arrived = (0..3)
-        .map(|_| notes.recv_timeout(PATIENCE))
+        .map(|_| notes.recv_timeout(patience()))
         .collect::<Result<Vec<_>, _>>()?;
     line(
         "callback",
@@ -184,7 +186,7 @@ fn converse(device: &str, told: Option<PathBuf>) -> Result<()> {
         "asked to be told when the service dies; now it is killed",
     );
     service.kill()?;
-    told.recv_timeout(PATIENCE)
+    told.recv_timeout(patience())
         .context("nobody told the client")?;
     line("driver", "told the client that the service has died");
     let after = testbed.add(1, 1);

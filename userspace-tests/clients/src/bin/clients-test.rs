@@ -60,7 +60,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         "{} does not exist",
         options.device
     );
-    let limit = Duration::from_secs(options.limit);
+    let limit = patience::seconds(options.limit);
     let program = hub::find(options.hub.clone())?;
     println!(
         "clients on {}, service manager {}",

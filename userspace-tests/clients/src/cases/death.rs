@@ -2,7 +2,7 @@
 
 //! Processes that die, and who is told.
 
-use super::{Case, Mourner, PATIENCE, Recording, Said, Stage};
+use super::{Case, Mourner, Recording, Said, Stage, patience};
 use crate::interface::failure;
 use crate::service::eventually;
 use anyhow::{Context, Result, bail, ensure};
@@ -54,7 +54,7 @@ fn of_service(stage: &Stage) -> Result<String> {
     let (mourner, told) = Mourner::new();
     binder.link_to_death_arc(&mourner)?;
     service.process.kill()?;
-    let who = told.recv_timeout(PATIENCE).context("nobody was told")?;
+    let who = told.recv_timeout(patience()).context("nobody was told")?;
     ensure!(who == binder, "told of another binder");
     ensure!(
         told.recv_timeout(Duration::from_millis(50)).is_err(),
@@ -103,7 +103,7 @@ fn several_told(stage: &Stage) -> Result<String> {
     }
     service.process.kill()?;
     for (number, (_, told)) in mourners.iter().enumerate() {
-        told.recv_timeout(PATIENCE)
+        told.recv_timeout(patience())
             .with_context(|| format!("number {number} was not told"))?;
     }
     Ok(format!("all {} told", mourners.len()))
@@ -120,7 +120,7 @@ fn not_told_after_unlink(stage: &Stage) -> Result<String> {
     binder.link_to_death_arc(&unlinked)?;
     binder.unlink_to_death_arc(&unlinked)?;
     service.process.kill()?;
-    told.recv_timeout(PATIENCE)
+    told.recv_timeout(patience())
         .context("the one that stayed was not told")?;
     ensure!(
         untold.recv_timeout(Duration::from_millis(50)).is_err(),
@@ -141,7 +141,7 @@ fn in_a_call(stage: &Stage) -> Result<String> {
     );
     service
         .process
-        .wait(PATIENCE)?
+        .wait(patience())?
         .context("the service still runs")?;
     Ok("the caller got DeadObject".to_owned())
 }
@@ -214,7 +214,7 @@ fn already_over(stage: &Stage) -> Result<String> {
         Err(StatusCode::DeadObject) => "refused as dead",
         Err(error) => bail!("linking failed with {error:?}"),
         Ok(()) => {
-            told.recv_timeout(PATIENCE)
+            told.recv_timeout(patience())
                 .context("linked after the death, but never told")?;
             "told at once"
         }
@@ -229,7 +229,7 @@ fn and_the_manager(stage: &Stage) -> Result<String> {
         "not registered"
     );
     service.process.kill()?;
-    let forgotten = eventually(PATIENCE, || hub::check_service(&service.name).is_none());
+    let forgotten = eventually(patience(), || hub::check_service(&service.name).is_none());
     ensure!(
         forgotten,
         "the service manager still lists the dead service"

@@ -2,7 +2,7 @@
 
 //! Open files that travel.
 
-use super::{Case, PATIENCE, Said, Stage};
+use super::{Case, Said, Stage, patience};
 use crate::service::{eventually, open_files, sendable};
 use anyhow::{Result, ensure};
 use rsbinder::ParcelFileDescriptor;
@@ -113,7 +113,7 @@ fn none_left_open(stage: &Stage) -> Result<String> {
     // The first round may open things for good.
     round()?;
     let settled = |limit: i32| {
-        eventually(PATIENCE, || {
+        eventually(patience(), || {
             service
                 .testbed
                 .open_files()

@@ -2,7 +2,7 @@
 
 //! The service manager as a busy binder service of its own.
 
-use super::{Case, PATIENCE, Said, Stage};
+use super::{Case, Said, Stage, patience};
 use crate::interface::ITestbed;
 use crate::service;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -106,7 +106,7 @@ fn wait_for_service(stage: &Stage) -> Result<String> {
     }
     let _service = stage.serve_as(&name)?;
     let testbed = found
-        .recv_timeout(PATIENCE)
+        .recv_timeout(patience())
         .context("the manager did not tell the waiting client")??;
     ensure!(testbed.add(2, 3).said("add")? == 5, "wrong sum");
     Ok("the waiting client was told of the registration".to_owned())

@@ -20,7 +20,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 /// How long a step may take. Generous: the kernel may run on an emulated processor.
-const PATIENCE: Duration = Duration::from_secs(15);
+fn patience() -> Duration {
+    patience::seconds(15)
+}
 
 /// A test case.
 pub struct Case {
@@ -104,7 +106,7 @@ impl Stage {
     }
 
     fn start(&self, role: Role) -> Result<Process> {
-        Process::start_with_ready(&mut role.command()?, PATIENCE)
+        Process::start_with_ready(&mut role.command()?, patience())
     }
 }
 

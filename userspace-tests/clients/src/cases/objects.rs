@@ -2,7 +2,7 @@
 
 //! Binders that travel: callbacks, nested calls, identity.
 
-use super::{Case, PATIENCE, Recording, Said, Stage};
+use super::{Case, Recording, Said, Stage, patience};
 use crate::interface::ITestbed;
 use anyhow::{Context, Result, bail, ensure};
 use rsbinder::{SIBinder, Strong};
@@ -175,7 +175,7 @@ fn many_fresh(stage: &Stage) -> Result<String> {
         (last.callback.clone(), last.numbers)
     };
     service.testbed.notify(&last, 1).said("notify")?;
-    if numbers.recv_timeout(PATIENCE).is_err() {
+    if numbers.recv_timeout(patience()).is_err() {
         bail!("the callback after them was not reached");
     }
     Ok(format!(

@@ -2,7 +2,7 @@
 
 //! Calls that do not wait.
 
-use super::{Case, PATIENCE, Recording, Said, Stage};
+use super::{Case, Recording, Said, Stage, patience};
 use anyhow::{Context, Result, ensure};
 use std::time::Instant;
 
@@ -64,7 +64,7 @@ fn to_callback(stage: &Stage) -> Result<String> {
     for expected in 0..count {
         let number = recording
             .numbers
-            .recv_timeout(PATIENCE)
+            .recv_timeout(patience())
             .context("a callback is missing")?;
         ensure!(number == expected, "{number} arrived instead of {expected}");
     }

@@ -14,6 +14,7 @@ mod freezing;
 mod proof;
 mod report;
 mod runner;
+mod shortage;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Run the suite.
     Run(Run),
+    /// Let what the driver asks of the kernel fail, one after the other.
+    Shortage(shortage::Shortage),
 }
 
 #[derive(Args)]
@@ -194,8 +197,11 @@ fn run(run: &Run) -> Result<bool> {
 }
 
 fn main() -> ExitCode {
-    let Command::Run(arguments) = Cli::parse().command;
-    match run(&arguments) {
+    let outcome = match Cli::parse().command {
+        Command::Run(arguments) => run(&arguments),
+        Command::Shortage(arguments) => shortage::run(&arguments),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -12,10 +12,11 @@ import threading
 import time
 
 import image
+import lanes
 import machine
 import verdict
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOP = lanes.TOP
 BUILD = os.path.join(TOP, "build")
 FAILED = 125  # the run is condemned though the command itself may have succeeded
 TIMED_OUT = 124
@@ -28,21 +29,21 @@ exec sh -l
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="guest run", description=__doc__)
-    parser.add_argument("--lane", default="stock", choices=["stock"], help="which kernel (default: %(default)s)")
+    parser.add_argument("--lane", default=lanes.chosen(), choices=lanes.names(), help="which kernel (default: %(default)s)")
     parser.add_argument("--smp", type=int, default=2, help="virtual CPUs (default: %(default)s)")
-    parser.add_argument("--memory", type=int, default=2048, metavar="MB", help="memory of the guest (default: %(default)s)")
+    parser.add_argument("--memory", type=int, metavar="MB", help="memory of the guest (default: 2048, or what the lane says)")
     parser.add_argument("--icount", action="store_true", help="one CPU whose clock counts executed instructions")
     parser.add_argument("--accel", default=os.environ.get("ACCEL", "auto"), choices=["auto", "tcg", "kvm"])
     parser.add_argument("--qemu-arg", action="append", default=[], metavar="X", help="one more argument for QEMU; repeat")
     parser.add_argument("--append", action="append", default=[], metavar="ARGS", help="more for the kernel command line")
     parser.add_argument("--lsm", default="selinux", help="security module; capability: none; '': the kernel's default (default: %(default)s)")
     parser.add_argument("--add", action="append", default=[], metavar="FILE[:PATH]", help="one more file in the guest (default place: /bin)")
-    parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="for the command (default: %(default)s)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for the command (default: 300, times the factor of the lane)")
     parser.add_argument("--collect", metavar="DIR", help="where files that the command leaves in /results go, with the kernel log")
     parser.add_argument("--clients", action="store_true", help="run the command in the bigger root (python3, libgbinder tools)")
     parser.add_argument("--no-load", action="store_true", help="load no driver; both modules are in /modules")
     parser.add_argument("--keep", action="store_true", help="do not unload our module at the end")
-    parser.add_argument("--module", default=os.path.join(BUILD, "current/rust_binder.ko"), help="another rust_binder.ko")
+    parser.add_argument("--module", help="another rust_binder.ko")
     parser.add_argument("--options", default="devices=binder,hwbinder,vndbinder", help="parameters of our module (default: %(default)s)")
     parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="kernel log lines that do not condemn the run")
     parser.add_argument("--verbose", action="store_true", help="show the kernel log in any case")
@@ -53,6 +54,10 @@ def parse(arguments):
         options.command = options.command[1:]
     if not options.command and not options.shell:
         parser.error("no command given")
+    lane = options.lane = lanes.load(options.lane)
+    options.memory = options.memory or lane.memory
+    options.timeout = options.timeout or 300 * lane.factor
+    options.module = options.module or os.path.join(BUILD, lane.link, "rust_binder.ko")
     return options
 
 
@@ -108,6 +113,7 @@ class Run:
             "LOAD": "" if options.no_load else "1",
             "KEEP": "1" if options.keep or options.shell else "",
             "CLIENTS": "1" if options.clients else "",
+            "FACTOR": options.lane.factor,
             "SHELL_ON": "1" if options.shell else "",
             "ROWS": size.lines if options.shell else "",
             "COLUMNS": size.columns if options.shell else "",
@@ -126,7 +132,7 @@ class Run:
         disks = [os.environ["CLIENTS_IMAGE"]] if options.clients else []
         arguments = machine.command_line(
             self.folder, os.path.join(self.kernel_folder, "vmlinuz"), os.path.join(self.folder, "initrd"),
-            machine.kernel_line(options.lsm, options.icount, options.append),
+            machine.kernel_line(options.lsm, options.icount, options.lane.append + options.append),
             accel=self.accel, smp=options.smp, memory=options.memory, icount=options.icount,
             shell=options.shell, disks=disks, extra=options.qemu_arg,
         )
@@ -153,7 +159,7 @@ class Run:
 
     def watch(self, process):
         """Waits for the end. Each phase has its own time limit."""
-        slow = 3 if self.options.icount else 1
+        slow = self.options.lane.factor * (3 if self.options.icount else 1)
         limits = {"boot": 150 * slow, "command": self.options.timeout, "end": 90 * slow}
         phase, begun = "boot", time.monotonic()
         while process.poll() is None:
@@ -184,6 +190,7 @@ class Run:
             complaints.append("the guest went down before the command ended")
         complaints += [f"module does not load: {text}" for text in self.events("load")]
         complaints += [f"module left loaded: {text}" for text in self.events("left")]
+        complaints += [f"a check of the kernel's is off: {text}" for text in self.events("blind")]
         seen = {}
         # The console also has what came after the log was handed over, a panic for example.
         for rule, line in verdict.findings(self.text("kernel") + "\n" + self.text("console"), self.options.allow):

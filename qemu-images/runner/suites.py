@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import guest
+import lanes
 import trial
 
 TOP = guest.TOP
@@ -57,18 +58,22 @@ class Suite:
             self.remark = f"exit status {status}"
 
 
-def load(wanted):
-    """The suites in their order; a wanted name that is not in the list ends the program."""
-    suites = []
+def load(wanted, lane):
+    """The lane's suites in their order; a wanted name that is not among them ends the program."""
+    suites = {}
     with open(os.path.join(TOP, "qemu-images/suites"), encoding="utf-8") as file:
-        for line in file:
-            if line.strip() and not line.startswith("#"):
-                name, place, limit, command = line.split(None, 3)
-                suites.append(Suite(name, place, int(limit), command.strip()))
-    unknown = set(wanted) - {suite.name for suite in suites}
+        lines = [line for line in file if line.strip() and not line.startswith("#")]
+    for line in lines + lane.suites:
+        name, place, limit, command = line.split(None, 3)
+        suites[name] = Suite(name, place, int(limit) * lane.factor, command.strip())
+    for name, reason in lane.without.items():
+        del suites[name]
+        if not wanted or name in wanted:
+            show(f"Not in the lane {lane.name}: {name} ({reason}).")
+    unknown = set(wanted) - set(suites)
     if unknown:
-        sys.exit(f"error: no suite {' '.join(sorted(unknown))}; there are: {' '.join(suite.name for suite in suites)}")
-    return [suite for suite in suites if not wanted or suite.name in wanted]
+        sys.exit(f"error: no suite {' '.join(sorted(unknown))}; there are: {' '.join(suites)}")
+    return [suite for suite in suites.values() if not wanted or suite.name in wanted]
 
 
 def show(text=""):
@@ -144,10 +149,10 @@ class Boot:
                 self.current.read(line)
 
 
-def run_guest(suites, accel, kernel_folder):
+def run_guest(suites, accel, kernel_folder, lane):
     """One boot for these suites. Returns what the kernel log says against all of them."""
     boot = Boot(suites)
-    arguments = ["--timeout", str(sum(suite.limit for suite in suites) + 30)]
+    arguments = ["--lane", lane.name, "--timeout", str(sum(suite.limit for suite in suites) + 30 * lane.factor)]
     if suites[0].place.startswith("clients"):
         arguments.append("--clients")
     if suites[0].place.endswith("/icount"):
@@ -155,7 +160,8 @@ def run_guest(suites, accel, kernel_folder):
     for word in suites[0].place.split("/")[1:]:
         if word.startswith("lsm="):
             arguments += ["--lsm", word.removeprefix("lsm=")]
-    collected = os.path.join(guest.BUILD, "test", suites[0].place.replace("/", "-"))
+    top = "test" if lane.name == lanes.STOCK else f"test-{lane.name}"
+    collected = os.path.join(guest.BUILD, top, suites[0].place.replace("/", "-"))
     options = guest.parse(arguments + ["--collect", collected, "--", "sh", "-c", boot.script()])
     run = guest.Run(options, kernel_folder, accel, sink=boot.take)
     try:
@@ -177,10 +183,11 @@ def run_guest(suites, accel, kernel_folder):
 
 
 def main(arguments):
-    suites = load(arguments)
+    lane = lanes.load(lanes.chosen())
+    suites = load(arguments, lane)
     kernel_folder = os.environ["KERNEL_FOLDER"]
     accel = os.environ.get("ACCEL") or trial.choose(kernel_folder)
-    show(f"Guests run under {accel.upper()}.")
+    show(f"Guests run under {accel.upper()}{'' if lane.name == lanes.STOCK else f', on the kernel of the lane {lane.name}'}.")
     condemned = []
     for place, group in groupby(suites, key=lambda suite: suite.place):
         group = list(group)
@@ -188,7 +195,7 @@ def main(arguments):
             for suite in group:
                 run_host(suite)
         else:
-            condemned += [(place, text) for text in run_guest(group, accel, kernel_folder)]
+            condemned += [(place, text) for text in run_guest(group, accel, kernel_folder, lane)]
     show()
     width = max(len(suite.name) for suite in suites)
     for suite in suites:

@@ -12,12 +12,15 @@ RULES = [
     ("oops", r"Oops: |general protection fault|BUG: unable to handle|BUG: kernel NULL|stack segment: |double fault: "),
     ("BUG", r"kernel BUG at |BUG: |\bBUG [\w:.-]+ \("),
     ("lockdep", r"possible circular locking|possible recursive locking|inconsistent lock state|suspicious RCU usage|"
-                r"possible irq lock inversion|INFO: lockdep|held lock freed|bad unlock balance|invalid wait context"),
+                r"possible irq lock inversion|INFO: lockdep|held lock freed|bad unlock balance|invalid wait context|"
+                r"turning off the locking correctness validator|lock held when returning to user space|"
+                r"scheduling while atomic|sleeping function called from invalid context"),
     ("WARNING", r"\bWARNING: "),
     ("RCU stall", r"rcu: INFO: .*(stall|self-detected)|rcu_\w+ (kthread starved|detected)"),
     ("hung task", r"INFO: task .* blocked for more than"),
     ("refcount", r"refcount_t: "),
     ("list corruption", r"list_(add|del) corruption"),
+    ("debug objects", r"ODEBUG: "),
     ("leak", r"kmemleak: \d+ new suspected memory leaks"),
     ("Rust panic", r"rust_kernel: panicked|rust_panic"),
 ]

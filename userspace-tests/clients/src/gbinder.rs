@@ -39,6 +39,7 @@ const CASES: &[Case] = &[
     ("gbinder_call", call),
     ("gbinder_python_calls", python_calls),
     ("gbinder_python_serves", python_serves),
+    ("gbinder_python_buffers", python_buffers),
 ];
 
 /// Runs every case whose name contains `filter`. Needs a running service manager on `device`.
@@ -227,6 +228,21 @@ fn python_serves(stage: &Stage<'_>) -> Result<String> {
         client.output()
     );
     Ok("an rsbinder client got its answers from Python".to_owned())
+}
+
+fn python_buffers(stage: &Stage<'_>) -> Result<String> {
+    let (name, server) = stage.python_service()?;
+    let mut command = stage.python(include_str!("../gbinder/buffers.py"), &name);
+    let (status, python) = process::run(&mut command, stage.limit).context("python3-gbinder")?;
+    let words = || {
+        format!(
+            "{status}: {}; the service: {}",
+            python.words(),
+            server.words()
+        )
+    };
+    ensure!(status.success(), "{}", words());
+    Ok(python.output())
 }
 
 /// libgbinder's configuration for a device by another name than Android's; removed at the end.

@@ -23,7 +23,14 @@ pub struct Hub {
 impl Hub {
     /// Starts `program` on `device` and waits until it owns handle 0.
     pub fn start(program: &Path, device: &str, limit: Duration) -> Result<Self> {
-        let place = Place::make(Path::new(device))?;
+        let device = Path::new(device);
+        let name = device.file_name().context("the device has no name")?;
+        Self::start_as(program, device, &name.to_string_lossy(), limit)
+    }
+
+    /// The same, with `device` under another name among binderfs' devices.
+    pub fn start_as(program: &Path, device: &Path, name: &str, limit: Duration) -> Result<Self> {
+        let place = Place::make(device, name)?;
         // It speaks the notification protocol of systemd: one datagram says that it serves.
         let path = std::env::temp_dir().join(format!("rsb_hub-ready-{}", std::process::id()));
         let _ = fs::remove_file(&path);
@@ -84,12 +91,8 @@ struct Place {
 }
 
 impl Place {
-    fn make(device: &Path) -> Result<Self> {
-        let name = device
-            .file_name()
-            .context("the device has no name")?
-            .to_string_lossy()
-            .into_owned();
+    fn make(device: &Path, name: &str) -> Result<Self> {
+        let name = name.to_owned();
         let link = Path::new(DEVICES).join(&name);
         if link.exists() {
             let (found, wanted) = (fs::canonicalize(&link)?, fs::canonicalize(device)?);
@@ -116,18 +119,24 @@ impl Drop for Place {
     }
 }
 
-/// Finds `rsb_hub`: as told, else beside this program, else in `PATH`.
+/// Finds `rsb_hub`: as told, else where [`installed`] finds it.
 pub fn find(told: Option<PathBuf>) -> Result<PathBuf> {
-    if let Some(path) = told {
-        return Ok(path);
+    match told {
+        Some(path) => Ok(path),
+        None => installed("rsb_hub")?.context(
+            "rsb_hub is not installed: cargo install rsbinder-tools, or name it with --hub",
+        ),
     }
+}
+
+/// Finds a program beside this one, or else in `PATH`.
+pub fn installed(name: &str) -> Result<Option<PathBuf>> {
     let own = std::env::current_exe()?;
     let beside = own.parent().map(Path::to_path_buf);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    beside
+    Ok(beside
         .into_iter()
         .chain(std::env::split_paths(&path))
-        .map(|folder| folder.join("rsb_hub"))
-        .find(|file| file.is_file())
-        .context("rsb_hub is not installed: cargo install rsbinder-tools, or name it with --hub")
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file()))
 }

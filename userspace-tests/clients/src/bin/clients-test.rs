@@ -9,7 +9,7 @@ use clients::report::Report;
 use clients::role::Role;
 use clients::{cases, gbinder, process};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 /// Published binder clients against a binder device: rsbinder with its service manager, libgbinder, python3-gbinder.
@@ -31,6 +31,9 @@ struct Options {
     /// Leave out the cases that need libgbinder-tools and python3-gbinder.
     #[arg(long)]
     without_gbinder: bool,
+    /// Run rsbinder's own unit tests instead of the cases: the program rsbinder-unit-tests.
+    #[arg(long)]
+    unit_tests: bool,
     /// Print the names of the rsbinder cases and leave.
     #[arg(long)]
     list: bool,
@@ -68,6 +71,9 @@ fn run(options: &Options) -> Result<ExitCode> {
         program.display()
     );
 
+    if options.unit_tests {
+        return unit_tests(&program, options, limit);
+    }
     let mut report = Report::default();
     let mut hub = Hub::start(&program, &options.device, limit)?;
     for case in cases::all().filter(|case| case.name.contains(&options.filter)) {
@@ -94,6 +100,22 @@ fn run(options: &Options) -> Result<ExitCode> {
         });
     }
     Ok(report.finish())
+}
+
+/// Runs the unit tests that rsbinder is published with. They open what is the default
+/// device everywhere, and expect a service manager.
+fn unit_tests(hub: &Path, options: &Options, limit: Duration) -> Result<ExitCode> {
+    const NAME: &str = "rsbinder-unit-tests";
+    let program = hub::installed(NAME)?.with_context(|| format!("{NAME} is not there"))?;
+    let _hub = Hub::start_as(hub, Path::new(&options.device), "binder", limit)?;
+    let mut command = Command::new(program);
+    if !options.filter.is_empty() {
+        command.arg(&options.filter);
+    }
+    match command.status()?.success() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(ExitCode::FAILURE),
+    }
 }
 
 /// Runs one case in a process of its own.

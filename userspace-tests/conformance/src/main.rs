@@ -11,6 +11,7 @@ mod cases;
 mod coverage;
 mod fixtures;
 mod freezing;
+mod kernel_log;
 mod proof;
 mod report;
 mod runner;
@@ -18,7 +19,7 @@ mod shortage;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use harness::{Case, Stage};
+use harness::Case;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -56,14 +57,6 @@ struct Run {
         required_unless_present = "list"
     )]
     devices: Vec<Device>,
-    /// Which cases: core, freeze, scatter-gather, nice, spam or all.
-    #[arg(
-        long = "stage",
-        value_name = "STAGE",
-        default_value = "core",
-        value_delimiter = ','
-    )]
-    stages: Vec<String>,
     /// Name the cases and run none.
     #[arg(long)]
     list: bool,
@@ -119,18 +112,6 @@ impl FromStr for Device {
 }
 
 impl Run {
-    fn stages(&self) -> Result<Vec<Stage>> {
-        let mut stages = Vec::new();
-        for name in &self.stages {
-            match Stage::ALL.into_iter().find(|stage| stage.name() == name) {
-                Some(stage) => stages.push(stage),
-                None if name == "all" => stages.extend(Stage::ALL),
-                None => bail!("there is no stage {name}"),
-            }
-        }
-        Ok(stages)
-    }
-
     fn selected(&self, case: &Case) -> bool {
         let matches = |filter: &String| match self.exact {
             true => case.name == filter,
@@ -145,11 +126,6 @@ impl Run {
 }
 
 fn run(run: &Run) -> Result<bool> {
-    let stages = if run.matrix {
-        Stage::ALL.to_vec()
-    } else {
-        run.stages()?
-    };
     if run.matrix && run.devices.len() != 2 {
         bail!("--matrix compares two devices");
     }
@@ -162,7 +138,7 @@ fn run(run: &Run) -> Result<bool> {
     }
     if run.list {
         for case in &selected {
-            println!("{:<52} {:<15} {}", case.name, case.stage.name(), case.claim);
+            println!("{:<52} {}", case.name, case.claim);
         }
         return Ok(true);
     }
@@ -173,17 +149,8 @@ fn run(run: &Run) -> Result<bool> {
             .open(&device.path);
         file.with_context(|| format!("cannot open {}", device.path.display()))?;
     }
-    let (cases, later): (Vec<Case>, Vec<Case>) = selected
-        .into_iter()
-        .partition(|case| stages.contains(&case.stage));
-    let results = runner::run(&cases, &run.devices, run.give_up)?;
+    let results = runner::run(&selected, &run.devices, run.give_up)?;
     report::print(&run.devices, &results);
-    if !later.is_empty() {
-        println!(
-            "{} cases of other stages not run; choose them with --stage",
-            later.len()
-        );
-    }
     if let Some(path) = &run.json {
         report::write_json(path, &run.devices, &results)?;
     }

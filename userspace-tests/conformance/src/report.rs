@@ -83,7 +83,6 @@ struct JsonDevice<'a> {
 struct JsonCase<'a> {
     name: &'a str,
     claim: &'a str,
-    stage: &'a str,
     rows: &'a [&'a str],
     passed: bool,
     devices: BTreeMap<&'a str, JsonRun<'a>>,
@@ -113,7 +112,6 @@ pub fn write_json(path: &Path, devices: &[Device], results: &[CaseResult]) -> Re
         .map(|result| JsonCase {
             name: result.case.name,
             claim: result.case.claim,
-            stage: result.case.stage.name(),
             rows: result.case.rows,
             passed: !result.failed() && !result.skipped(),
             devices: devices

@@ -14,43 +14,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What a driver has to have for a case to make sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Calls, references, death, memory: what every driver has.
-    Core,
-    /// Freezing of processes and what is told about it.
-    Freeze,
-    /// Buffers and arrays of files in transactions.
-    ScatterGather,
-    /// Inheritance of nice values.
-    Nice,
-    /// Detection of oneway spam.
-    Spam,
-}
-
-impl Stage {
-    /// All of them, in order.
-    pub const ALL: [Stage; 5] = [
-        Stage::Core,
-        Stage::Freeze,
-        Stage::ScatterGather,
-        Stage::Nice,
-        Stage::Spam,
-    ];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Core => "core",
-            Stage::Freeze => "freeze",
-            Stage::ScatterGather => "scatter-gather",
-            Stage::Nice => "nice",
-            Stage::Spam => "spam",
-        }
-    }
-}
-
 /// One test.
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -58,8 +21,6 @@ pub struct Case {
     pub name: &'static str,
     /// One line that says what is claimed.
     pub claim: &'static str,
-    /// What it needs.
-    pub stage: Stage,
     /// The test.
     pub run: fn(&mut Cx) -> Result<()>,
     /// Which rows of the requirements it covers: names in `coverage/rows.toml` of the
@@ -72,13 +33,11 @@ impl Case {
     pub const fn new(
         name: &'static str,
         claim: &'static str,
-        stage: Stage,
         run: fn(&mut Cx) -> Result<()>,
     ) -> Self {
         Self {
             name,
             claim,
-            stage,
             run,
             rows: &[],
         }

@@ -39,7 +39,7 @@ pub mod thread;
 pub mod trap;
 pub mod wire;
 
-pub use case::{Case, Cx, Stage};
+pub use case::{Case, Cx};
 pub use command::{Bc, Call};
 pub use device::{Endpoint, Exchange, Outcome, Transactions};
 pub use freezing::Missed;

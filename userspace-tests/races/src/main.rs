@@ -33,9 +33,6 @@ struct Cli {
     /// Only scenarios whose name contains this.
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
-    /// Also scenarios about freezing.
-    #[arg(long)]
-    freeze: bool,
     /// What moments are derived from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -64,7 +61,6 @@ fn run(cli: &Cli) -> Result<bool> {
     let cases: Vec<harness::Case> = scenarios::all()
         .into_iter()
         .filter(|case| selected(case.name))
-        .filter(|case| cli.freeze || case.stage != harness::Stage::Freeze)
         .collect();
     if cases.is_empty() {
         bail!("no scenario is selected");

@@ -2,63 +2,73 @@
 
 //! Section A11: freezing with a time-out: waiting until a process has finished.
 
-use super::freeze;
+use super::core;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
 use binder_abi::*;
-use harness::{Call, Case, Cx, Errno, Missed, Transactions, check, check_eq};
+use harness::{Call, Case, Cx, Errno, Missed, Pending, Thread, Transactions, check, check_eq};
 
 /// Longer than any test.
 const LONG: u32 = 3_600_000;
 
 pub const CASES: &[Case] = &[
-    freeze(
+    core(
         "a11/wait-for-reply",
         "with time-out, freezing waits until a call is answered",
         wait_for_reply,
     )
     .covers(&["A11.1"]),
-    freeze(
+    core(
         "a11/wait-for-oneway",
         "with time-out, freezing waits until oneway calls are delivered",
         wait_for_oneway,
     )
     .covers(&["A11.1"]),
-    freeze(
+    core(
         "a11/wait-for-reply-read",
         "with time-out, freezing waits until a reply is read",
         wait_for_reply_read,
     ),
-    freeze(
+    core(
         "a11/wait-counts-as-frozen",
         "while freezing waits, calls are refused and oneway calls queue",
         counts_as_frozen,
     ),
-    freeze(
+    core(
         "a11/wait-interrupted",
         "a signal ends the wait: EINTR, and the process is not frozen",
         interrupted,
     )
     .covers(&["A4.8", "A11.2"]),
-    freeze("a11/wait-of-two", "two may wait for one process", two_wait),
-    freeze(
+    core("a11/wait-of-two", "two may wait for one process", two_wait),
+    core(
         "a11/wait-then-own-call",
         "when the work is done a thread that waits for a reply still counts",
         wait_then_own_call,
     ),
-    freeze(
+    core(
         "a11/time-out",
         "when the time is over: EAGAIN, and the process is not frozen",
         time_out,
     )
     .covers(&["A11.2"]),
-    freeze(
+    core(
         "a11/time-out-too-long",
-        "a time-out of 2^31 milliseconds or more: ENOENT, and the process is not frozen",
+        "a time-out of 2^31 milliseconds or more is as good as any; on C it fails",
         too_long,
     ),
-    freeze(
+    core(
+        "a11/wait-ends-with-thread",
+        "freezing waits no longer when the thread that serves exits; on C nobody wakes it",
+        wait_ends_with_thread,
+    ),
+    core(
+        "a11/wait-ends-with-process",
+        "freezing waits no longer when the process dies; on C nobody wakes it",
+        wait_ends_with_process,
+    ),
+    core(
         "a11/what-was-refused-stays-told",
         "what was missed while freezing failed is told afterwards",
         missed_while_failing,
@@ -224,22 +234,79 @@ fn too_long(cx: &mut Cx) -> Result<()> {
     let mut manager = cx.manager()?;
     let mut client = cx.client()?;
     let mut freezer = cx.unmapped()?;
-    // What is left of the time is taken for an error number.
-    for timeout_ms in [1 << 31, u32::MAX] {
-        check_eq!(
-            freezer.freeze_within(manager.pid(), timeout_ms)?,
-            Err(Errno::ENOENT)
-        );
-        let call = call_received(&mut client, &mut manager)?;
-        manager.answer(&call, Call::reply())?;
-        complete(&mut manager)?;
+    for timeout_ms in [i32::MAX as u32, 1 << 31, u32::MAX] {
+        let frozen = freezer.freeze_within(manager.pid(), timeout_ms)?;
+        if timeout_ms > i32::MAX as u32 && !cx.is_rust_driver() {
+            // What is left of the time is taken for an error number.
+            check_eq!(frozen, Err(Errno::ENOENT));
+            let call = call_received(&mut client, &mut manager)?;
+            manager.answer(&call, Call::reply())?;
+            complete(&mut manager)?;
+            client.receive()?;
+            continue;
+        }
+        check_eq!(frozen, Ok(()));
+        refused(&mut client, 0)?;
+        check_eq!(freezer.thaw(manager.pid())?, Ok(()));
+        call_received(&mut client, &mut manager)?;
+        // While somebody waits so long, it is a wait like any other.
+        let freezing = freezer.begin_freeze(manager.pid(), timeout_ms)?;
+        freezing.wait_blocked()?;
+        manager.send(&[Call::reply().into()])?;
+        check_eq!(freezing.status()?, Ok(0));
+        check_eq!(freezer.thaw(manager.pid())?, Ok(()));
         client.receive()?;
+        complete(&mut manager)?;
     }
-    check_eq!(
-        freezer.freeze_within(manager.pid(), i32::MAX as u32)?,
-        Ok(())
-    );
     Ok(())
+}
+
+/// Nothing is left to wait for. C finds out when something else makes it look.
+fn ends(cx: &Cx, freezing: Pending<'_>) -> Result<()> {
+    if !cx.is_rust_driver() {
+        freezing.wait_blocked()?;
+        check!(!freezing.answered()?, "nobody wakes who waits");
+        freezing.interrupt()?;
+    }
+    check_eq!(freezing.status()?, Ok(0));
+    Ok(())
+}
+
+fn gets_dead_reply(client: &mut Thread) -> Result<()> {
+    expect(client, &[BR_NOOP, BR_TRANSACTION_COMPLETE, BR_DEAD_REPLY])
+}
+
+fn wait_ends_with_thread(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut client = cx.client()?;
+    let mut freezer = cx.unmapped()?;
+    let call = call_received(&mut client, &mut manager)?;
+    let freezing = freezer.begin_freeze(manager.pid(), LONG)?;
+    freezing.wait_blocked()?;
+    check_eq!(manager.ioctl(BINDER_THREAD_EXIT, 0i32)?, Ok(0));
+    gets_dead_reply(&mut client)?;
+    ends(cx, freezing)?;
+    refused(&mut client, 0)?;
+    check_eq!(freezer.thaw(manager.pid())?, Ok(()));
+    manager.free(&call)?;
+    call_received(&mut client, &mut manager).map(drop)
+}
+
+fn wait_ends_with_process(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut server = cx.client()?;
+    let mut client = cx.client()?;
+    let mut freezer = cx.unmapped()?;
+    let handle = give_node(&mut server, &mut manager, NODE)?;
+    let handle = pass_handle(&mut manager, &mut client, handle)?;
+    client.send(&[Call::to(handle).into()])?;
+    server.receive()?;
+    let freezing = freezer.begin_freeze(server.pid(), LONG)?;
+    freezing.wait_blocked()?;
+    server.kill()?;
+    // By then the driver has given up what the process was to do.
+    gets_dead_reply(&mut client)?;
+    ends(cx, freezing)
 }
 
 fn missed_while_failing(cx: &mut Cx) -> Result<()> {

@@ -10,8 +10,7 @@ use binder_abi::*;
 use harness::case::{become_manager, round_trip};
 use harness::thread::PAGE;
 use harness::{
-    Bc, Br, Call, Case, Cx, Errno, Parcel, Process, Stage, Transactions, check, check_eq,
-    check_returns,
+    Bc, Br, Call, Case, Cx, Errno, Parcel, Process, Transactions, check, check_eq, check_returns,
 };
 
 pub const CASES: &[Case] = &[
@@ -56,10 +55,9 @@ pub const CASES: &[Case] = &[
         failed_reply_ends_call,
     )
     .covers(&["A6.4"]),
-    Case::new(
+    core(
         "a6/failed-reply-restores-nice",
         "a reply that fails gives the thread its nice value back",
-        Stage::Nice,
         failed_reply_restores_nice,
     )
     .covers(&["A6.4"]),

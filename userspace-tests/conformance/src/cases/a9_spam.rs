@@ -2,7 +2,7 @@
 
 //! Section A9: who sends so many oneway calls that it looks like spam is told so.
 
-use super::{core, freeze, spam};
+use super::core;
 use crate::fixtures::*;
 use crate::freezing::pending;
 use anyhow::Result;
@@ -62,7 +62,7 @@ pub const CASES: &[Case] = &[
         only_if_asked,
     )
     .covers(&["A4.10"]),
-    spam(
+    core(
         "a9/spam-asked-by-reading",
         "whether it was asked for counts when the completion is read",
         asked_by_reading,
@@ -84,7 +84,7 @@ pub const CASES: &[Case] = &[
         "calls that want a reply neither count nor are suspect",
         calls_do_not_count,
     ),
-    freeze(
+    core(
         "a9/spam-for-frozen",
         "to a frozen process the call is pending, not suspect, but uses up the telling",
         for_frozen,

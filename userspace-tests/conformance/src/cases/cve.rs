@@ -5,7 +5,7 @@
 //! `Documentation/security.md` lists them all; for most the cases of other sections
 //! are as good, and it names those.
 
-use super::{core, scatter_gather};
+use super::core;
 use crate::buffers;
 use crate::fixtures::*;
 use anyhow::{Context, Result, bail};
@@ -30,7 +30,7 @@ pub const CASES: &[Case] = &[
         nested_target_leaves,
     )
     .covers(&["CVE-2020-0030"]),
-    scatter_gather(
+    core(
         "cve/2020-0041-parent-not-yet-seen",
         "a parent that is a good object, but further behind: EINVAL",
         parent_not_yet_seen,

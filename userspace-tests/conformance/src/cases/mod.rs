@@ -3,7 +3,7 @@
 //! The cases, by section of the reference.
 
 use anyhow::Result;
-use harness::{Case, Cx, Stage};
+use harness::{Case, Cx};
 
 mod a10_death;
 mod a10_refs;
@@ -25,6 +25,7 @@ mod a14_death;
 mod a3_fork;
 mod a3_map;
 mod a4_ioctl;
+mod a4_log;
 mod a4_manager;
 mod a5_write;
 mod a6_calls;
@@ -55,26 +56,7 @@ mod steps;
 
 /// A case that every driver has to pass.
 const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
-    Case::new(name, claim, Stage::Core, run)
-}
-
-/// A case about buffers that go with a transaction.
-const fn scatter_gather(
-    name: &'static str,
-    claim: &'static str,
-    run: fn(&mut Cx) -> Result<()>,
-) -> Case {
-    Case::new(name, claim, Stage::ScatterGather, run)
-}
-
-/// A case about freezing.
-const fn freeze(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
-    Case::new(name, claim, Stage::Freeze, run)
-}
-
-/// A case about oneway spam that not every driver tells in the same way.
-const fn spam(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
-    Case::new(name, claim, Stage::Spam, run)
+    Case::new(name, claim, run)
 }
 
 /// All cases, in the order they run.
@@ -83,6 +65,7 @@ pub fn all() -> Vec<Case> {
         a3_map::CASES,
         a3_fork::CASES,
         a4_ioctl::CASES,
+        a4_log::CASES,
         a4_manager::CASES,
         a5_write::CASES,
         a6_calls::CASES,

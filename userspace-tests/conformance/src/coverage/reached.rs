@@ -82,7 +82,7 @@ impl Lists {
         let mut problems = Vec::new();
         for class in Class::ALL {
             for point in matrix.of_class(class) {
-                let cases = matrix.cases(class, &point.name).join(", ");
+                let cases = few(&matrix.cases(class, &point.name));
                 if let Some(reason) = self.never.get(&point.name) {
                     problems.push(format!("{}: {reason}; but: {cases}", point.name));
                 } else if !self.reached.contains_key(&point.name) {
@@ -145,5 +145,15 @@ impl Lists {
     pub fn update(&self, matrix: &Matrix<'_>, path: &Path) -> Result<()> {
         std::fs::write(path, self.updated(matrix)?)
             .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Names the first of them.
+fn few(cases: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let shown = cases[..cases.len().min(SHOWN)].join(", ");
+    match cases.len().saturating_sub(SHOWN) {
+        0 => shown,
+        rest => format!("{shown} and {rest} more"),
     }
 }

@@ -146,7 +146,7 @@ mod tests {
     ";
 
     fn case(rows: &'static [&'static str]) -> Case {
-        Case::new("a1/case", "a claim", harness::Stage::Core, |_| Ok(())).covers(rows)
+        Case::new("a1/case", "a claim", |_| Ok(())).covers(rows)
     }
 
     #[test]

@@ -7,19 +7,17 @@ use crate::race::Race;
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
 use harness::race::Step;
-use harness::{Call, Case, Cx, Errno, Exchange, Process, Stage, Transactions, check_eq};
+use harness::{Call, Case, Cx, Errno, Exchange, Process, Transactions, check_eq};
 
 pub const SCENARIOS: &[Case] = &[
     Case::new(
         "freeze-vs-call",
         "a process is frozen, or it is called: one of them",
-        Stage::Freeze,
         freeze_vs_call,
     ),
     Case::new(
         "freeze-vs-oneway",
         "a oneway call to a process that is being frozen arrives once",
-        Stage::Freeze,
         freeze_vs_oneway,
     ),
 ];

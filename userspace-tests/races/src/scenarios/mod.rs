@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use binder_abi::*;
 use harness::returns::Br;
-use harness::{Bc, Call, Case, Exchange, Parcel, Process, Stage, Thread, Transactions};
+use harness::{Bc, Call, Case, Exchange, Parcel, Process, Thread, Transactions};
 
 mod buffers;
 mod calls;
@@ -18,7 +18,7 @@ const fn core(
     claim: &'static str,
     run: fn(&mut harness::Cx) -> Result<()>,
 ) -> Case {
-    Case::new(name, claim, Stage::Core, run)
+    Case::new(name, claim, run)
 }
 
 /// All scenarios.

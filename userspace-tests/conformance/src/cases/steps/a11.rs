@@ -4,112 +4,107 @@
 //! for it is being copied.
 
 use super::inside::*;
+use crate::cases::core;
 use crate::fixtures::*;
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
 use harness::case::round_trip;
 use harness::returns::Br;
 use harness::wire::Argument;
-use harness::{
-    Bc, Call, Case, Cx, Errno, Exchange, Stage, Thread, Transactions, check_eq, check_returns,
-};
+use harness::{Bc, Call, Case, Cx, Errno, Exchange, Thread, Transactions, check_eq, check_returns};
 use zerocopy::IntoBytes;
 
-const fn freeze(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
-    Case::new(name, claim, Stage::Freeze, run)
-}
-
 pub const CASES: &[Case] = &[
-    freeze(
+    core(
         "a11/frozen-during-call",
         "a call to a process that is frozen while it is copied fails: frozen",
         frozen_during_call,
     )
     .covers(&["A6.29", "A11.1"]),
-    freeze(
+    core(
         "a11/frozen-during-oneway",
         "a oneway call to a process that is frozen while it is copied is pending",
         frozen_during_oneway,
     )
     .covers(&["A6.31", "A19.19"]),
-    freeze(
+    core(
         "a11/thawed-during-call",
         "a call to a process that is thawed while it is copied is delivered",
         thawed_during_call,
     )
     .covers(&["A6.29"]),
-    freeze(
+    core(
         "a11/dies-frozen-during-call",
         "a call to a frozen process that dies while it is copied fails: dead",
         dies_frozen,
     )
     .covers(&["A6.30"]),
-    freeze(
+    core(
         "a11/freeze-during-reply",
         "who is replying cannot be frozen before the reply is queued",
         freeze_during_reply,
     )
     .covers(&["A11.1"]),
-    freeze(
+    core(
         "a11/freeze-caller-during-reply",
         "who waits for a reply that is being copied cannot be frozen",
         freeze_caller,
     )
     .covers(&["A11.1"]),
-    freeze(
+    core(
         "a11/freeze-while-call-is-read",
         "who is reading a call cannot be frozen",
         freeze_while_call_read,
     )
     .covers(&["A11.1", "A19.11"]),
-    freeze(
+    core(
         "a11/freeze-while-oneway-is-read",
         "who is reading a oneway call cannot be frozen before it has it",
         freeze_while_oneway_read,
     )
     .covers(&["A11.1", "A19.11"]),
-    freeze(
+    core(
         "a11/freeze-while-reply-is-read",
         "who is reading a reply cannot be frozen before it has it",
         freeze_while_reply_read,
     )
     .covers(&["A11.1"]),
-    freeze(
+    core(
         "a11/freeze-waits-for-read",
         "freezing with time to wait waits for a oneway call that is being read",
         freeze_waits,
     )
     .covers(&["A11.1"]),
-    freeze(
+    core(
         "a11/clear-while-state-is-read",
         "taking back a request whose notification is being read: after the answer",
         clear_while_read,
     )
     .covers(&["A11.7"]),
-    freeze(
+    core(
         "a11/answer-while-state-is-read",
         "a notification can be answered by who guesses that it is being read",
         answer_while_read,
     ),
-    freeze(
+    core(
         "a11/thawed-while-state-is-read",
         "a change while a notification is being read is told after the answer",
         thawed_while_read,
     )
     .covers(&["A11.6"]),
-    freeze(
+    core(
         "a11/drop-while-state-is-read",
         "a handle can be dropped while its owner's state is being read",
         drop_while_read,
     )
     .covers(&["CVE-2024-56554"]),
-    freeze(
+    core(
         "a11/update-during-update",
         "the update that is complete last replaces, not the one that began last",
         update_during_update,
     )
     .covers(&["A6.34"]),
-    freeze(
+    core(
         "a11/thawed-during-update",
         "an update that comes too late to replace is delivered as well",
         thawed_during_update,

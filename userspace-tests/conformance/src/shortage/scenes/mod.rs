@@ -7,10 +7,10 @@ mod messages;
 mod notices;
 
 use anyhow::Result;
-use harness::{Case, Cx, Process, Stage};
+use harness::{Case, Cx, Process};
 
 const fn scene(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
-    Case::new(name, claim, Stage::Core, run)
+    Case::new(name, claim, run)
 }
 
 /// All scenes, in the order they run.

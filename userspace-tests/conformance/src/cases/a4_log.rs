@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Section A4: what failing ioctls leave in the kernel's log.
+
+use super::a8_nice::{client_at, manager_at};
+use super::core;
+use crate::fixtures::*;
+use crate::kernel_log::KernelLog;
+use anyhow::Result;
+use binder_abi::ioc::io;
+use harness::{Call, Case, Cx, Errno, Exchange, Transactions, check, check_eq};
+use nix::sys::resource::Resource;
+
+/// How often something fails: more often than a limit lets it be told.
+const OFTEN: usize = 300;
+
+pub const CASES: &[Case] = &[
+    core(
+        "a4/failures-in-log",
+        "failing ioctls are told in the log; on C each of them, without limit",
+        failures,
+    ),
+    core(
+        "a4/nothing-to-read-in-log",
+        "a read without blocking that finds nothing; on C the log tells each",
+        nothing_to_read,
+    ),
+    core(
+        "a4/nice-limit-in-log",
+        "a thread that may have no nice value, and needs none; on C the log tells",
+        nice_limit,
+    ),
+];
+
+fn failures(cx: &mut Cx) -> Result<()> {
+    let mut process = cx.unmapped()?;
+    let mut log = KernelLog::open()?;
+    for _ in 0..OFTEN {
+        check_eq!(
+            process.ioctl(io(b'b', 77), 0u32)?.err(),
+            Some(Errno::EINVAL)
+        );
+    }
+    let told = log.count(&[&process.pid().to_string(), "ioctl"])?;
+    match cx.is_rust_driver() {
+        true => check!(told < OFTEN, "{told} lines"),
+        false => check_eq!(told, OFTEN),
+    }
+    Ok(())
+}
+
+fn nothing_to_read(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut log = KernelLog::open()?;
+    for _ in 0..OFTEN {
+        let outcome = manager.exchange(&Exchange::read().nonblocking())?;
+        check_eq!(outcome.result, Err(Errno::EAGAIN));
+    }
+    let told = log.count(&[&manager.pid().to_string(), "ioctl"])?;
+    check_eq!(told, if cx.is_rust_driver() { 0 } else { OFTEN });
+    Ok(())
+}
+
+fn nice_limit(cx: &mut Cx) -> Result<()> {
+    let mut manager = manager_at(cx, 0, 0)?;
+    manager.limit(Resource::RLIMIT_NICE, 0)?;
+    manager.drop_sys_nice()?;
+    let mut client = client_at(cx, 0)?;
+    let mut log = KernelLog::open()?;
+    let calls = 20;
+    for _ in 0..calls {
+        let call = call_received(&mut client, &mut manager)?;
+        manager.answer(&call, Call::reply())?;
+        complete(&mut manager)?;
+        client.receive()?;
+    }
+    let told = log.count(&["RLIMIT_NICE not set"])?;
+    // C limits this one too, together with everything else that user space does wrong.
+    let most = if cx.is_rust_driver() { 0 } else { calls * 4 };
+    check!(told <= most, "{told} lines");
+    Ok(())
+}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Serves the two simplest methods of the test service through libgbinder's Python binding, and one
-whose strings go beside the parcel, in buffers of their own, as in HIDL.
+"""Serves the two simplest methods of the test service through libgbinder's Python binding.
 
 Arguments: device, service manager dialect, wire dialect, service name, interface descriptor.
 Prints "ready" once registered and serves until killed.
@@ -12,7 +11,7 @@ import sys
 import gbinder
 
 device, manager_dialect, wire_dialect, name, descriptor = sys.argv[1:]
-ECHO, ADD, TURN = 1, 2, 1001
+ECHO, ADD = 1, 2
 UNKNOWN_TRANSACTION = -74
 
 
@@ -27,10 +26,6 @@ def answer(request, code, flags):
         _, a = reader.read_int32()
         _, b = reader.read_int32()
         reply.append_int32(a + b)
-    elif code == TURN:
-        texts = [reader.read_hidl_string()] + reader.read_hidl_string_vec()
-        reply.append_hidl_string_vec(texts[::-1])
-        reply.append_hidl_string(str(len(texts)))
     else:
         return None, UNKNOWN_TRANSACTION
     return reply, 0

@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
     ("gbinder_call", call),
     ("gbinder_python_calls", python_calls),
     ("gbinder_python_serves", python_serves),
-    ("gbinder_python_buffers", python_buffers),
+    ("gbinder_buffers", buffers),
 ];
 
 /// Runs every case whose name contains `filter`. Needs a running service manager on `device`.
@@ -230,19 +230,18 @@ fn python_serves(stage: &Stage<'_>) -> Result<String> {
     Ok("an rsbinder client got its answers from Python".to_owned())
 }
 
-fn python_buffers(stage: &Stage<'_>) -> Result<String> {
-    let (name, server) = stage.python_service()?;
-    let mut command = stage.python(include_str!("../gbinder/buffers.py"), &name);
-    let (status, python) = process::run(&mut command, stage.limit).context("python3-gbinder")?;
-    let words = || {
-        format!(
-            "{status}: {}; the service: {}",
-            python.words(),
-            server.words()
-        )
-    };
-    ensure!(status.success(), "{}", words());
-    Ok(python.output())
+fn buffers(stage: &Stage<'_>) -> Result<String> {
+    let script = include_str!("../gbinder/buffers.py");
+    let name = format!("{}.buffers", stage.service);
+    let server = Process::start_with_ready(stage.python(script, &name).arg("serve"), stage.limit)?;
+    let (status, client) = process::run(stage.python(script, &name).arg("call"), stage.limit)?;
+    ensure!(
+        status.success(),
+        "{status}: {}; the service: {}",
+        client.words(),
+        server.words()
+    );
+    Ok(client.output())
 }
 
 /// libgbinder's configuration for a device by another name than Android's; removed at the end.

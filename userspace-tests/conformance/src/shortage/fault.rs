@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use harness::Thread;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const DEBUGFS: &str = "/sys/kernel/debug";
 
@@ -26,9 +26,21 @@ pub enum Want {
 /// Which one is to fail, from 1. Set before a scene is forked off.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// Whether it is a copy.
+static COPIES: AtomicBool = AtomicBool::new(false);
+
 /// Chooses which one is to fail in the scene that runs next.
-pub fn choose(number: u32) {
+pub fn choose(want: Want, number: u32) {
     NUMBER.store(number, Ordering::Relaxed);
+    COPIES.store(want == Want::Copies, Ordering::Relaxed);
+}
+
+/// What is chosen to fail.
+pub fn chosen() -> Want {
+    match COPIES.load(Ordering::Relaxed) {
+        true => Want::Copies,
+        false => Want::Memory,
+    }
 }
 
 /// Tells the kernel to count what the module asks for, and nothing else.
@@ -46,11 +58,25 @@ pub fn prepare(module: &str, want: Want) -> Result<()> {
         set(facility, "require-start", &format!("{start:#x}"))?;
         set(facility, "require-end", &format!("{end:#x}"))?;
     }
+    choose_caches()?;
     // What may wait may fail as well, and so may single pages.
     set("failslab", "ignore-gfp-wait", "N")?;
     set("fail_page_alloc", "ignore-gfp-wait", "N")?;
     set("fail_page_alloc", "ignore-gfp-highmem", "N")?;
     set("fail_page_alloc", "min-order", "0")
+}
+
+/// Objects of every kind count, except those in which the leak detector keeps its books of the others.
+fn choose_caches() -> Result<()> {
+    let caches = Path::new("/sys/kernel/slab");
+    for cache in fs::read_dir(caches).with_context(|| caches.display().to_string())? {
+        let cache = cache?;
+        let books = cache.file_name().to_string_lossy().starts_with("kmemleak");
+        let switch = cache.path().join("failslab");
+        fs::write(&switch, if books { "0" } else { "1" })
+            .with_context(|| switch.display().to_string())?;
+    }
+    set("failslab", "cache-filter", "Y")
 }
 
 fn set(facility: &str, name: &str, value: &str) -> Result<()> {

@@ -82,7 +82,7 @@ impl Shortage {
 /// Runs a scene until nothing is left to fail; how many failed.
 fn repeat(scene: &Case, want: Want, options: &Shortage) -> Result<u32> {
     for number in 1..MOST {
-        fault::choose(number);
+        fault::choose(want, number);
         let sibling = options.device.sibling.as_deref();
         let Report { verdict, notes, .. } = isolate::run(scene, &options.device.path, sibling)?;
         let hit = notes.iter().any(|(what, _)| what == HIT);

@@ -3,7 +3,8 @@
 //! Steps that are done while something fails, and done again when they were refused for it.
 
 use super::HIT;
-use super::fault::during;
+use super::fault::{self, Want, during};
+use crate::fixtures::complete;
 use anyhow::{Result, bail, ensure};
 use binder_abi::*;
 use harness::case::Skip;
@@ -20,10 +21,14 @@ fn noted<T>(cx: &mut Cx, (outcome, hit): (T, bool)) -> (T, bool) {
 /// A refusal must have its cause. One for a copy that failed ends the scene: the step may have been
 /// done all the same.
 fn justified(errno: Errno, hit: bool) -> Result<()> {
-    match errno {
-        Errno::ENOMEM if hit => Ok(()),
-        Errno::EFAULT if hit => Err(Skip("user space could not be reached".into()).into()),
-        _ => bail!("refused with {errno}; something failed: {hit}"),
+    ensure!(hit, "refused with {errno}, but nothing failed");
+    match (fault::chosen(), errno) {
+        (Want::Memory, Errno::ENOMEM) => Ok(()),
+        // An object that cannot be read is malformed: `a6/object-fault`.
+        (Want::Copies, Errno::EFAULT | Errno::EINVAL) => {
+            Err(Skip("user space could not be reached".into()).into())
+        }
+        (want, _) => bail!("refused with {errno} for want of {want:?}"),
     }
 }
 
@@ -101,9 +106,14 @@ pub fn call_despite(cx: &mut Cx, thread: &mut Thread, call: &Call) -> Result<()>
     Ok(())
 }
 
-/// Answers a call; true if the answer is on its way. One that is refused is not repeated: the call is
-/// over, and the caller is told.
-pub fn reply_despite(cx: &mut Cx, thread: &mut Thread, reply: &Call) -> Result<bool> {
+/// Answers a call. The caller reads the answer, or why there is none: whoever answers is not told, as
+/// the call is over for it either way.
+pub fn reply_despite(
+    cx: &mut Cx,
+    thread: &mut Thread,
+    caller: &mut Thread,
+    reply: &Call,
+) -> Result<()> {
     let command: Bc = reply.clone().into();
     let (outcome, hit) = noted(
         cx,
@@ -111,12 +121,22 @@ pub fn reply_despite(cx: &mut Cx, thread: &mut Thread, reply: &Call) -> Result<b
             thread.write(std::slice::from_ref(&command))
         })?,
     );
-    match refusal(thread, &outcome)? {
-        None => Ok(true),
-        Some(errno) => {
-            justified(errno, hit)?;
-            Ok(false)
+    if let Err(errno) = outcome.result {
+        justified(errno, hit)?;
+        bail!("a reply is refused with {errno}");
+    }
+    let error = thread.extended_error()?;
+    ensure!(error.command == BR_OK, "{error:?}");
+    complete(thread)?;
+    let mut returns = caller.read()?;
+    match returns.pop() {
+        Some(Br::Delivery(reply)) => caller.free(&reply),
+        Some(Br::Plain(BR_FAILED_REPLY)) => {
+            let error = caller.extended_error()?;
+            ensure!(error.command == BR_FAILED_REPLY, "{error:?}");
+            justified(Errno::from_raw(-error.param), hit)
         }
+        other => bail!("expected a reply, got {other:?}"),
     }
 }
 

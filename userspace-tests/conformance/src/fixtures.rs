@@ -121,6 +121,14 @@ pub fn param(errno: Option<Errno>) -> i32 {
     errno.map_or(0, |errno| -(errno as i32))
 }
 
+/// Makes a thread act for a user, as its user name space counts; only that thread.
+pub fn set_euid(thread: &mut Thread, user: u32) -> Result<()> {
+    let keep = u64::MAX;
+    thread
+        .must(libc::SYS_setresuid, &[keep, u64::from(user), keep])
+        .map(drop)
+}
+
 /// A pipe: its reading and its writing end.
 pub fn pipe(thread: &mut Thread) -> Result<(i32, i32)> {
     let arguments = vec![

@@ -18,6 +18,7 @@
 //! * [`seen`] records what of the ABI a test reaches.
 //! * [`race`] lets threads begin at given moments.
 //! * [`trap`] stops a thread inside the driver, where it copies.
+//! * [`denial`] makes the kernel's security modules refuse what a driver asks for.
 //! * [`case`] gives a test its actors, [`isolate`] runs it in a process group of
 //!   its own that is ended when it overruns.
 
@@ -25,6 +26,7 @@ pub mod case;
 pub mod check;
 pub mod command;
 pub mod deadline;
+pub mod denial;
 pub mod device;
 pub mod freezing;
 pub mod isolate;

@@ -17,6 +17,7 @@ mod a11_superseded;
 mod a11_told;
 mod a11_update;
 mod a11_wait;
+mod a12_denied;
 mod a12_identity;
 mod a12_labels;
 mod a13_poll;
@@ -105,6 +106,7 @@ pub fn all() -> Vec<Case> {
         a11_gone::CASES,
         a12_identity::CASES,
         a12_labels::CASES,
+        a12_denied::CASES,
         a13_poll::CASES,
         a13_thread_exit::CASES,
         a14_death::CASES,

@@ -20,6 +20,7 @@ mod a11_wait;
 mod a12_denied;
 mod a12_identity;
 mod a12_labels;
+mod a12_namespaces;
 mod a13_poll;
 mod a13_thread_exit;
 mod a14_death;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Case> {
         a11_gone::CASES,
         a12_identity::CASES,
         a12_labels::CASES,
+        a12_namespaces::CASES,
         a12_denied::CASES,
         a13_poll::CASES,
         a13_thread_exit::CASES,

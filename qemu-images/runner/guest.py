@@ -64,7 +64,8 @@ def parse(arguments):
 def built_binaries():
     """(host file, guest path) of the listed binaries that are built."""
     names = image.manifest(os.path.join(TOP, "qemu-images/packages/guest"))
-    places = [os.path.join(BUILD, "userspace/x86_64-unknown-linux-gnu/release"), os.path.join(BUILD, "published")]
+    places = [os.path.join(BUILD, "userspace/x86_64-unknown-linux-gnu/release")]
+    places += [os.path.join(BUILD, name) for name in ("compat", "published")]
     found = {}
     for place in places:
         for name in names:

@@ -16,6 +16,9 @@ import trial
 
 TOP = guest.TOP
 PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$")
+# The kernel's selftests.
+TOTALS = re.compile(r"^# Totals: pass:(\d+) fail:(\d+) xfail:(\d+) xpass:(\d+) skip:(\d+) error:(\d+)")
+SKIPPED = re.compile(r"^ok \d+ .*# SKIP (.*)")
 CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored")
 BEGIN, END = "@@begin ", "@@end "
 
@@ -30,6 +33,7 @@ class Suite:
     command: str
     passed: int = 0
     failed: int = 0
+    skipped: int = 0
     counted: bool = False
     ended: bool = False
     seconds: float = 0.0
@@ -39,9 +43,18 @@ class Suite:
         """Takes the counts from a line of output that has them."""
         found = PLAIN.match(line) or CARGO.match(line)
         if found:
-            self.counted = True
-            self.passed += int(found[1])
-            self.failed += int(found[2])
+            self.count(int(found[1]), int(found[2]), int(found[3] or 0))
+        elif found := TOTALS.match(line):
+            passed, failed, xfail, xpass, skipped, error = map(int, found.groups())
+            self.count(passed + xfail, failed + xpass + error, skipped)
+        elif found := SKIPPED.match(line):
+            self.remark = f"skipped: {found[1]}"
+
+    def count(self, passed, failed, skipped):
+        self.counted = True
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
 
     def end(self, status):
         """A suite that counts nothing is one test; one that fails without counting a failure has one."""
@@ -50,7 +63,7 @@ class Suite:
             self.passed, self.failed = (1, 0) if status == 0 else (0, 1)
         elif status != 0 and self.failed == 0:
             self.failed = 1
-        if self.counted and self.passed + self.failed == 0:
+        if self.counted and self.passed + self.failed + self.skipped == 0:
             self.failed, self.remark = 1, "ran no test"
         if status in (124, 137, 143):
             self.remark = f"time-out after {self.limit} s"
@@ -86,6 +99,7 @@ def headline(suite):
 
 def closing(suite):
     verdict = f"{suite.passed} passed, {suite.failed} failed"
+    verdict += f", {suite.skipped} skipped" if suite.skipped else ""
     show(f"== {suite.name}: {verdict} in {suite.seconds:.0f} s{' — ' + suite.remark if suite.remark else ''}")
 
 

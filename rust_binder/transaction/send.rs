@@ -351,6 +351,8 @@ impl Session<'_> {
     }
 
     /// Puts a message together.
+    // The payload is large, and is moved once more if this is a call.
+    #[inline(always)]
     pub(super) fn message(
         &self,
         begun: &mut Begun,

@@ -70,6 +70,9 @@ struct Run {
     /// Write the list of what was reached anew.
     #[arg(long, value_name = "FILE", requires = "matrix")]
     update: Option<PathBuf>,
+    /// Stop behind the first case that fails.
+    #[arg(long, conflicts_with = "matrix")]
+    first_failure: bool,
     /// Give a device up after so many cases in a row that did not end.
     #[arg(long, value_name = "N", default_value_t = 3)]
     give_up: usize,
@@ -149,7 +152,7 @@ fn run(run: &Run) -> Result<bool> {
             .open(&device.path);
         file.with_context(|| format!("cannot open {}", device.path.display()))?;
     }
-    let results = runner::run(&selected, &run.devices, run.give_up)?;
+    let results = runner::run(&selected, &run.devices, run.give_up, run.first_failure)?;
     report::print(&run.devices, &results);
     if let Some(path) = &run.json {
         report::write_json(path, &run.devices, &results)?;

@@ -49,8 +49,13 @@ impl CaseResult {
     }
 }
 
-/// Runs the cases.
-pub fn run(cases: &[Case], devices: &[Device], give_up: usize) -> Result<Vec<CaseResult>> {
+/// Runs the cases; with `first_failure`, up to the first that fails.
+pub fn run(
+    cases: &[Case],
+    devices: &[Device],
+    give_up: usize,
+    first_failure: bool,
+) -> Result<Vec<CaseResult>> {
     let mut hung = vec![0; devices.len()];
     let mut results = Vec::new();
     for (index, case) in cases.iter().enumerate() {
@@ -88,7 +93,12 @@ pub fn run(cases: &[Case], devices: &[Device], give_up: usize) -> Result<Vec<Cas
             case.name,
             words.join("  ")
         );
-        results.push(CaseResult { case: *case, runs });
+        let result = CaseResult { case: *case, runs };
+        let stop = first_failure && result.failed();
+        results.push(result);
+        if stop {
+            break;
+        }
     }
     Ok(results)
 }

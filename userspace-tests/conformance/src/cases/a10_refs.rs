@@ -101,6 +101,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A10.3", "A19.5"]),
     core(
+        "a10/acquire-weak-handle-of-strong-node",
+        "a handle held weakly cannot be acquired though another process holds the node strongly",
+        acquire_weak_handle_of_strong_node,
+    )
+    .covers(&["A10.3", "A19.5"]),
+    core(
         "a10/handle-zero-appears",
         "counting handle 0 makes the reference",
         handle_zero_appears,
@@ -400,6 +406,26 @@ fn acquire_weak_handle(cx: &mut Cx) -> Result<()> {
     fails(
         &mut manager,
         Call::to(handle),
+        BR_FAILED_REPLY,
+        Some(Errno::EINVAL),
+    )
+}
+
+fn acquire_weak_handle_of_strong_node(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut owner = cx.client()?;
+    let mut client = cx.client()?;
+    let strong = give_node(&mut owner, &mut manager, NODE)?;
+    client.send(&[Call::to(0).into()])?;
+    let call = manager.receive()?;
+    let parcel = Parcel::new().weak_handle(strong);
+    manager.answer(&call, Call::reply().parcel(parcel))?;
+    let reply = client.receive()?;
+    let weak = client.object(&reply, 0)?.handle();
+    client.send(&[Bc::Acquire(weak)])?;
+    fails(
+        &mut client,
+        Call::to(weak),
         BR_FAILED_REPLY,
         Some(Errno::EINVAL),
     )

@@ -59,6 +59,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A11.2"]),
     core(
+        "a11/busy-not-told",
+        "who asked is not told of a process that could not be frozen",
+        busy_not_told,
+    )
+    .covers(&["A11.2"]),
+    core(
         "a11/failing-again-thaws",
         "a frozen process that cannot be frozen again is thawed",
         failing_again,
@@ -247,6 +253,20 @@ fn busy_is_thawed(cx: &mut Cx) -> Result<()> {
     all.holder.receive()?;
     // And nobody was told of the attempt.
     all.silence()
+}
+
+fn busy_not_told(cx: &mut Cx) -> Result<()> {
+    let mut all = Listening::new(cx)?;
+    let mut caller = cx.client()?;
+    let handle = pass_handle(&mut all.holder, &mut caller, all.handle)?;
+    caller.send(&[Call::to(handle).into()])?;
+    let call = all.owner.receive()?;
+    busy(&mut all.freezer, all.owner.pid())?;
+    all.silence()?;
+    all.owner.answer(&call, Call::reply())?;
+    caller.receive()?;
+    all.freeze()?;
+    all.told(true)
 }
 
 fn failing_again(cx: &mut Cx) -> Result<()> {

@@ -3,7 +3,7 @@
 # The user's entry; `make help` tells. What the kernel's build reads is in Kbuild.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance bench profile shell module userspace check clean distclean
+.PHONY: help demo test conformance mutants bench profile shell module userspace check clean distclean
 
 export KERNEL KDIR LANE MIRROR ACCEL
 
@@ -20,6 +20,9 @@ test: ## Everything: host tests, then guests with both drivers; ends with "N pas
 
 conformance: ## The suite on C and ours with its coverage of the ABI; ends with "N cases, N differences"
 	@$(images)/conformance $(if $(UPDATE),--update)
+
+mutants: ## Break the driver on purpose, show that the suite notices; ends with "N mutants, N survivors"
+	@$(images)/$(if $(ROOMS),mutate-rooms,mutate) $(MUTANTS)
 
 bench: ## C and ours in one guest: instructions and time per call
 	@userspace-tests/bench/run

@@ -22,6 +22,7 @@ RULES = [
     ("list corruption", r"list_(add|del) corruption"),
     ("debug objects", r"ODEBUG: "),
     ("leak", r"kmemleak: \d+ new suspected memory leaks"),
+    ("objects left", r"rust_binder: .* left at unload"),
     ("Rust panic", r"rust_kernel: panicked|rust_panic"),
 ]
 _COMPILED = [(name, re.compile(pattern)) for name, pattern in RULES]

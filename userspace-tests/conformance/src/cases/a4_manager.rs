@@ -41,6 +41,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A14.1"]),
     core(
+        "a12/death-of-another",
+        "the end of another process does not make the manager's place free",
+        death_of_another,
+    )
+    .covers(&["A14.1"]),
+    core(
         "a12/old-handle-stays-dead",
         "a reference to the old manager does not reach the new one",
         old_handle,
@@ -163,6 +169,24 @@ fn successor(cx: &mut Cx) -> Result<()> {
             Call::reply().data(b"2")
         )?,
         b"2"
+    );
+    Ok(())
+}
+
+fn death_of_another(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut client = cx.client()?;
+    let mut other = cx.client()?;
+    let handle = give_node(&mut other, &mut manager, NODE)?;
+    manager.send(&[Bc::RequestDeath(handle, 1)])?;
+    other.kill()?;
+    expect(&mut manager, &[BR_NOOP, BR_DEAD_BINDER])?;
+    let mut late = cx.unmapped()?;
+    check_eq!(late.ioctl(BINDER_SET_CONTEXT_MGR, 0i32)?, Err(Errno::EBUSY));
+    let reply = Call::reply().data(b"still there");
+    check_eq!(
+        round_trip(&mut client, &mut manager, Call::to(0), reply)?,
+        b"still there"
     );
     Ok(())
 }

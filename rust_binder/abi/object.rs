@@ -151,9 +151,26 @@ impl NodeFlags {
         self.0
     }
 
-    /// Calls to the node are served at least at this nice value.
+    /// Calls to the node are served at least at this nice value, or at this priority of the
+    /// [policy](Self::policy).
     pub(crate) const fn min_priority(self) -> u8 {
         self.0 as u8
+    }
+
+    /// Messages to the node are served as in mainline: neither a policy nor inheritance is named.
+    #[inline]
+    pub(crate) const fn is_plain(self) -> bool {
+        self.0 & 0xe00 == 0
+    }
+
+    /// The scheduling policy that the node names, 0 to 3.
+    pub(crate) const fn policy(self) -> u8 {
+        (self.0 >> 9) as u8 & 3
+    }
+
+    /// Callers hand their real-time priority on to whoever serves the node.
+    pub(crate) const fn inherits_real_time(self) -> bool {
+        self.0 & 0x800 != 0
     }
 
     /// Calls to the node may carry files.

@@ -46,6 +46,14 @@ enum {
 	FLAT_BINDER_FLAG_PRIORITY_MASK		= 0xff,
 	/* Calls to this node may carry files. */
 	FLAT_BINDER_FLAG_ACCEPTS_FDS		= 0x100,
+	/*
+	 * Not in mainline, whose driver does not look at them: the policy of
+	 * the low byte, SCHED_NORMAL to SCHED_BATCH, and whether callers hand
+	 * their real-time priority on. Documentation/scheduling.md.
+	 */
+	FLAT_BINDER_FLAG_SCHED_POLICY_SHIFT	= 9,
+	FLAT_BINDER_FLAG_SCHED_POLICY_MASK	= 0x600,
+	FLAT_BINDER_FLAG_INHERIT_RT		= 0x800,
 	/* Calls to this node are delivered with the caller's LSM label. */
 	FLAT_BINDER_FLAG_TXN_SECURITY_CTX	= 0x1000,
 };

@@ -46,7 +46,17 @@ macro_rules! layout {
     };
 }
 
-/// All facts: numbers, sizes, offsets.
+/// What the project's header has beyond the kernel's.
+pub fn extensions() -> Vec<Fact> {
+    let mut facts = Vec::new();
+    constants!(facts:
+        FLAT_BINDER_FLAG_SCHED_POLICY_SHIFT, FLAT_BINDER_FLAG_SCHED_POLICY_MASK,
+        FLAT_BINDER_FLAG_INHERIT_RT,
+    );
+    facts
+}
+
+/// All facts of the kernel's ABI: numbers, sizes, offsets.
 pub fn all() -> Vec<Fact> {
     let mut facts = Vec::new();
     numbers(&mut facts);

@@ -30,6 +30,12 @@ pub const BINDER_TYPE_PTR: u32 = pack(*b"pt*");
 pub const FLAT_BINDER_FLAG_PRIORITY_MASK: u32 = 0xff;
 /// Calls to the node may carry files.
 pub const FLAT_BINDER_FLAG_ACCEPTS_FDS: u32 = 0x100;
+/// Where the policy of a node starts in its flags. Not in mainline, nor are the next two.
+pub const FLAT_BINDER_FLAG_SCHED_POLICY_SHIFT: u32 = 9;
+/// The policy of a node: `SCHED_NORMAL`, `SCHED_FIFO`, `SCHED_RR` or `SCHED_BATCH`.
+pub const FLAT_BINDER_FLAG_SCHED_POLICY_MASK: u32 = 3 << FLAT_BINDER_FLAG_SCHED_POLICY_SHIFT;
+/// Callers hand their real-time priority on.
+pub const FLAT_BINDER_FLAG_INHERIT_RT: u32 = 0x800;
 /// Calls to the node are delivered with the caller's label.
 pub const FLAT_BINDER_FLAG_TXN_SECURITY_CTX: u32 = 0x1000;
 

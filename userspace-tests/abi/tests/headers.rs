@@ -216,12 +216,11 @@ fn compile(include: &Include, facts: &[Fact]) -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn compare(include: &Include) {
+fn compare(include: &Include, facts: Vec<Fact>) {
     let text = text(include);
     let vocabulary: BTreeSet<&str> = words(&text).into_iter().collect();
-    let (facts, unknown): (Vec<Fact>, Vec<Fact>) = facts::all()
-        .into_iter()
-        .partition(|fact| known(fact, &vocabulary));
+    let (facts, unknown): (Vec<Fact>, Vec<Fact>) =
+        facts.into_iter().partition(|fact| known(fact, &vocabulary));
     if !unknown.is_empty() {
         let names: Vec<&str> = unknown
             .iter()
@@ -262,31 +261,48 @@ fn compare(include: &Include) {
 
 #[test]
 fn project_headers_agree_with_rust() {
-    compare(&ours());
+    let mut facts = facts::all();
+    facts.extend(facts::extensions());
+    compare(&ours(), facts);
 }
 
 #[test]
 fn kernel_headers_agree_with_rust() {
-    compare(&kernels());
+    compare(&kernels(), facts::all());
 }
 
-/// Nothing the kernel declares is missing here, and nothing is invented.
+/// Nothing the kernel declares is missing here, and nothing is invented but the extensions, of which
+/// it has none.
 #[test]
 fn declarations_are_the_same() {
+    let missing = |wanted: &BTreeSet<String>, held: &BTreeSet<String>| {
+        wanted.difference(held).cloned().collect::<Vec<_>>()
+    };
     let facts: BTreeSet<String> = facts::all()
         .into_iter()
         .map(|fact| fact.expression)
         .filter(|expression| !expression.starts_with("offsetof") && expression != "B_TYPE_LARGE")
         .collect();
-    let ours: BTreeSet<String> = declarations(&text(&ours()));
+    let extensions: BTreeSet<String> = facts::extensions()
+        .into_iter()
+        .map(|fact| fact.expression)
+        .collect();
+    let mut ours: BTreeSet<String> = declarations(&text(&ours()));
+    assert_eq!(
+        missing(&extensions, &ours),
+        [""; 0],
+        "an extension that uapi/ lacks"
+    );
+    ours.retain(|name| !extensions.contains(name));
     let kernel = kernels();
     let kernels: BTreeSet<String> = declarations(&text(&kernel))
         .into_iter()
         .filter(|name| name != "BINDER_CURRENT_PROTOCOL_VERSION")
         .collect();
-    let missing = |wanted: &BTreeSet<String>, held: &BTreeSet<String>| {
-        wanted.difference(held).cloned().collect::<Vec<_>>()
-    };
+    assert!(
+        extensions.is_disjoint(&kernels),
+        "the kernel has an extension"
+    );
     assert_eq!(
         missing(&kernels, &facts),
         [""; 0],

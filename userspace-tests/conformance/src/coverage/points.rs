@@ -85,8 +85,11 @@ impl Class {
             ("BINDER_BUFFER_FLAG_", Class::BufferFlag),
             ("BINDER_CURRENT_", Class::Version),
         ];
-        // Parts of other constants, and a length.
-        if matches!(name, "B_TYPE_LARGE" | "BINDERFS_MAX_NAME") {
+        // Parts of other constants, a length, and a place.
+        if matches!(
+            name,
+            "B_TYPE_LARGE" | "BINDERFS_MAX_NAME" | "FLAT_BINDER_FLAG_SCHED_POLICY_SHIFT"
+        ) {
             return None;
         }
         let found = PREFIXES
@@ -120,6 +123,7 @@ pub struct Constant {
 pub static CONSTANTS: LazyLock<Vec<Constant>> = LazyLock::new(|| {
     facts::all()
         .into_iter()
+        .chain(facts::extensions())
         .filter(|fact| !fact.expression.contains('('))
         .filter_map(|fact| {
             Some(Constant {

@@ -162,6 +162,14 @@ proptest! {
             node.flags.wants_security_context(),
             flags & protocol::FLAT_BINDER_FLAG_TXN_SECURITY_CTX != 0
         );
+        let policy = flags & protocol::FLAT_BINDER_FLAG_SCHED_POLICY_MASK;
+        prop_assert_eq!(
+            u32::from(node.flags.policy()) << protocol::FLAT_BINDER_FLAG_SCHED_POLICY_SHIFT,
+            policy
+        );
+        let inherits = flags & protocol::FLAT_BINDER_FLAG_INHERIT_RT != 0;
+        prop_assert_eq!(node.flags.inherits_real_time(), inherits);
+        prop_assert_eq!(node.flags.is_plain(), policy == 0 && !inherits);
         let received = node.to_handle(Handle(handle));
         let expected = flat(to, flags, u64::from(handle), 0);
         prop_assert_eq!(received.as_bytes(), expected.as_bytes());

@@ -10,6 +10,7 @@
 
 use super::{
     Process,
+    Saved,
     ThreadKey, //
 };
 use crate::{
@@ -63,13 +64,6 @@ impl Drop for Call {
             next = sole.and_then(|mut call| call.as_mut().get_mut().parent.take());
         }
     }
-}
-
-/// How a thread was scheduled when it took a call.
-#[derive(Clone, Copy)]
-pub enum Saved {
-    /// At this nice value.
-    Nice(i8),
 }
 
 /// One level of a thread's stack of calls.

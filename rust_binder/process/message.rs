@@ -23,6 +23,7 @@ use crate::{
         Allocation,
         Section, //
     },
+    object::priority::Priority,
     observe::census::{
         self,
         Count, //
@@ -57,6 +58,8 @@ pub struct Message {
     pub sender_euid: Kuid,
     /// The nice value of the sender when it sent it.
     pub nice: i8,
+    /// At what priority it is to be served, if the node is not a plain one.
+    pub priority: Option<Priority>,
     /// What it carries; gone once it is delivered or refused.
     pub payload: Option<Payload>,
 }

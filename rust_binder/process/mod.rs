@@ -23,6 +23,7 @@
 mod call;
 mod context;
 mod death;
+mod displaced;
 mod freeze;
 mod freezer;
 mod hold;
@@ -44,11 +45,16 @@ pub use self::{
     call::{
         Call,
         Caller,
-        Frame,
-        Saved, //
+        Frame, //
     },
     context::Context,
     death::Death,
+    displaced::{
+        own,
+        Displaced,
+        Home,
+        Saved, //
+    },
     freeze::Freeze,
     hold::Hold,
     message::{

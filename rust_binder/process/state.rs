@@ -3,6 +3,7 @@
 //! One open file of a binder device.
 
 use super::{
+    own,
     refs::Refs,
     thread_cache::ThreadCache,
     Context,
@@ -23,6 +24,7 @@ use crate::{
             Answered,
             Freezer, //
         },
+        priority::Priority,
         slab::Slab, //
     },
     observe::census::{
@@ -35,7 +37,10 @@ use crate::{
             Queue,
             Queued, //
         },
-        sched,
+        sched::{
+            self,
+            Scheduling, //
+        },
         sleep::Wake,
         vma::current_mm, //
     },
@@ -82,6 +87,8 @@ pub struct Process {
     pub(super) serial: i64,
     /// The nice value of the task that opened the file: that of threads that wait for work.
     pub default_nice: i8,
+    /// Its priority.
+    pub default_priority: Priority,
     /// The credentials of the file, by which security modules judge.
     pub cred: ARef<Credential>,
     /// The memory through which it receives.
@@ -101,6 +108,9 @@ pub struct Process {
     /// Notified when the process may have become quiet, if somebody waits for that.
     #[pin]
     pub(super) quiet: CondVar,
+    /// Notified when a thread was raised, see [`Displaced`](super::Displaced).
+    #[pin]
+    pub raised: CondVar,
 }
 
 /// What [`Process::inner`] guards.
@@ -146,13 +156,18 @@ impl Process {
         let space = Space::new(context.reclaimer.clone(), mm)?;
         let registry = context.registry.clone();
         let place = registry.reserve()?;
+        let default_nice = sched::nice(current);
+        let default_priority = own(Scheduling::of(current))
+            .priority()
+            .unwrap_or(Priority::normal(default_nice));
         let process = Arc::pin_init(
             pin_init!(Self {
                 context,
                 leader: current.group_leader().into(),
                 pid: current.tgid(),
                 serial: place.serial,
-                default_nice: sched::nice(current),
+                default_nice,
+                default_priority,
                 cred: file.cred().into(),
                 space,
                 cache: ThreadCache::new(),
@@ -162,6 +177,7 @@ impl Process {
                 inner <- kernel::new_spinlock!(Inner::new(), "Process::inner"),
                 refs <- kernel::new_spinlock!(Refs::new(), "Process::refs"),
                 quiet <- kernel::new_condvar!("Process::quiet"),
+                raised <- kernel::new_condvar!("Process::raised"),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;

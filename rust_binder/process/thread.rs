@@ -9,6 +9,7 @@ use super::{
     Call,
     Code,
     CodeSlot,
+    Displaced,
     Frame,
     Message,
     Origin,
@@ -110,6 +111,8 @@ pub struct ThreadState {
     /// Its last call, for which nobody waits any more, to become the next one. It has no parent: one
     /// would be kept for longer than it is needed.
     pub spare_call: Option<Arc<Call>>,
+    /// What it is to be given back.
+    pub displaced: Displaced,
     _count: Count,
 }
 
@@ -149,6 +152,7 @@ impl ThreadState {
             reply_error_slot: Some(KBox::new(Item::new(blank), GFP_KERNEL_ACCOUNT)?),
             spare_message: None,
             spare_call: None,
+            displaced: Displaced::new(),
             _count: Count::new(census::Kind::Thread),
         })
     }

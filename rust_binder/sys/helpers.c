@@ -4,12 +4,16 @@
  * kernel crate nor its helpers offer, and the module parameters.
  */
 
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/user_namespace.h>
 #include <linux/wait.h>
+#include <uapi/linux/sched/types.h>
 
 #include "helpers.h"
 
@@ -50,6 +54,38 @@ void rust_binder_wake(struct task_struct *task, bool sync)
 	}
 	__add_wait_queue(&queue, &entry);
 	__wake_up_sync(&queue, TASK_INTERRUPTIBLE);
+}
+
+/*
+ * Whether a task, which need not be the current one, has CAP_SYS_NICE. Stock
+ * kernels export that question for the current task only, hence the loan: it
+ * is answered by all that has a say, and no complaint of that task is logged.
+ */
+bool rust_binder_has_sys_nice(struct task_struct *task)
+{
+	const struct cred *cred = get_task_cred(task);
+	const struct cred *own = override_creds(cred);
+	bool has = ns_capable_noaudit(&init_user_ns, CAP_SYS_NICE);
+
+	put_cred(revert_creds(own));
+	return has;
+}
+
+/* The structure is not among the bindings. A slice of 0 is the usual one. */
+int rust_binder_set_scheduling(struct task_struct *task, u32 policy,
+			       u32 priority, s32 nice, u32 slice,
+			       bool reset_on_fork)
+{
+	struct sched_attr attr = {
+		.size		= sizeof(attr),
+		.sched_policy	= policy,
+		.sched_flags	= reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
+		.sched_nice	= nice,
+		.sched_priority	= priority,
+		.sched_runtime	= slice,
+	};
+
+	return sched_setattr_nocheck(task, &attr);
 }
 
 /* put_user() of one word: a dozen instructions, where a copy takes five dozen. */

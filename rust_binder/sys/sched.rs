@@ -1,16 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nice values of tasks.
+//! Nice values, policies and real-time priorities of tasks.
 //!
-//! What takes a run queue's lock is called without any spin lock of the driver's.
+//! What takes a run queue's lock is called without any spin lock of the driver's: for a task with a
+//! deadline it may even sleep.
 
 use kernel::{
     bindings,
+    error::to_result,
+    ffi::c_void,
+    prelude::*,
     task::{
         CurrentTask,
         Task, //
     }, //
 };
+
+extern "C" {
+    fn rust_binder_has_sys_nice(task: *mut c_void) -> bool;
+    fn rust_binder_set_scheduling(
+        task: *mut c_void,
+        policy: u32,
+        priority: u32,
+        nice: i32,
+        slice: u32,
+        reset_on_fork: bool,
+    ) -> i32;
+}
 
 /// The static priority of a task at nice 0.
 const DEFAULT_PRIO: i32 = 120;
@@ -30,15 +46,32 @@ pub fn nice(task: &Task) -> i8 {
     static_prio.wrapping_sub(DEFAULT_PRIO) as i8
 }
 
-/// A task's limit for nice values, as the kernel counts them: from 1 for 19 to 40 for -20.
+/// A resource limit of a task.
 #[inline]
-fn nice_limit(task: &Task) -> usize {
+fn limit<const RESOURCE: usize>(task: &Task) -> usize {
     // SAFETY: The reference keeps the task alive, and the task its `signal`. Others may change the
     // limit at any time, hence the volatile read; it is an aligned word.
     unsafe {
         let signal = (*task.as_ptr()).signal;
-        (&raw const (*signal).rlim[bindings::RLIMIT_NICE as usize].rlim_cur).read_volatile()
+        (&raw const (*signal).rlim[RESOURCE].rlim_cur).read_volatile()
     }
+}
+
+/// A task's limit for nice values, as the kernel counts them: from 1 for 19 to 40 for -20.
+#[inline]
+pub fn nice_limit(task: &Task) -> usize {
+    limit::<{ bindings::RLIMIT_NICE as usize }>(task)
+}
+
+/// A task's limit for real-time priorities.
+pub fn real_time_limit(task: &Task) -> usize {
+    limit::<{ bindings::RLIMIT_RTPRIO as usize }>(task)
+}
+
+/// Tells whether a task may do without limits: it has `CAP_SYS_NICE`, and no security module minds.
+pub fn has_sys_nice(task: &Task) -> bool {
+    // SAFETY: The reference keeps the task alive.
+    unsafe { rust_binder_has_sys_nice(task.as_ptr().cast()) }
 }
 
 /// Tells whether [`set_nice`] would leave the current task as it is.
@@ -75,5 +108,118 @@ pub fn set_nice(task: &CurrentTask, wanted: isize) -> Result<(), NoLimit> {
     match best < BEYOND_WORST {
         true => Ok(()),
         false => Err(NoLimit),
+    }
+}
+
+/// How a task is scheduled: what it can be given back later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Scheduling {
+    /// The number of its policy.
+    pub policy: u8,
+    /// Its nice value, which it has whatever the policy.
+    pub nice: i8,
+    /// Its real-time priority, 0 if it has none.
+    pub real_time: u8,
+    /// Whether what it forks starts with an ordinary policy.
+    pub reset_on_fork: bool,
+    /// The slice, in nanoseconds, that it asked for; 0 if it never did.
+    slice: u32,
+}
+
+impl Scheduling {
+    /// That of a task.
+    pub fn of(task: &Task) -> Self {
+        let nice = nice(task);
+        let task = task.as_ptr();
+        // SAFETY: The reference keeps the task alive. Others may change the fields at any time, hence
+        // the volatile reads, each of an aligned word. The bit fields are read by what was generated
+        // for them, which a concurrent write makes see the old or the new bit.
+        unsafe {
+            let entity = &raw const (*task).se;
+            let slice = (&raw const (*entity).slice).read_volatile();
+            Self {
+                policy: (&raw const (*task).policy).read_volatile() as u8,
+                nice,
+                real_time: (&raw const (*task).rt_priority).read_volatile() as u8,
+                reset_on_fork: bindings::task_struct::sched_reset_on_fork_raw(task) != 0,
+                slice: match (&raw const (*entity).custom_slice).read_volatile() {
+                    0 => 0,
+                    // At most 100 ms, which fits.
+                    _ => slice as u32,
+                },
+            }
+        }
+    }
+
+    /// Whether it is a policy that comes with a nice value and a slice.
+    fn is_fair(&self) -> bool {
+        matches!(
+            u32::from(self.policy),
+            bindings::SCHED_NORMAL | bindings::SCHED_BATCH
+        )
+    }
+
+    /// The same with a real-time policy. What the task forks does not inherit that.
+    pub fn in_real_time(self, policy: u8, priority: u8) -> Self {
+        Self {
+            policy,
+            real_time: priority,
+            reset_on_fork: true,
+            ..self
+        }
+    }
+
+    /// The same with a policy that has nice values.
+    pub fn fair(self, policy: u8, nice: i8) -> Self {
+        Self {
+            policy,
+            nice,
+            real_time: 0,
+            ..self
+        }
+    }
+
+    /// Schedules a task so, whatever it may ask for itself. The caller holds no spin lock.
+    ///
+    /// # Errors
+    ///
+    /// What the scheduler refuses, such as a policy that a BPF scheduler keeps a task from.
+    pub fn apply(self, task: &Task) -> Result {
+        let own = Self::of(task);
+        if own == self {
+            return Ok(());
+        }
+        let others = Self {
+            nice: own.nice,
+            ..self
+        };
+        // A nice value alone leaves the rest, and what it is worth, as it is.
+        if own != others {
+            self.set_attributes(task)?;
+        }
+        if nice(task) != self.nice {
+            // SAFETY: The reference keeps the task alive, and the caller holds no spin lock.
+            unsafe { bindings::set_user_nice(task.as_ptr(), self.nice.into()) };
+        }
+        Ok(())
+    }
+
+    fn set_attributes(self, task: &Task) -> Result {
+        // Nothing but a fair policy has a slice.
+        let slice = match self.is_fair() {
+            true => self.slice,
+            false => 0,
+        };
+        // SAFETY: The reference keeps the task alive, and the caller holds no spin lock.
+        to_result(unsafe {
+            rust_binder_set_scheduling(
+                task.as_ptr().cast(),
+                self.policy.into(),
+                self.real_time.into(),
+                self.nice.into(),
+                slice,
+                self.reset_on_fork,
+            )
+        })
     }
 }

@@ -42,6 +42,11 @@ impl Sleeper {
         Self(task.into())
     }
 
+    /// The task.
+    pub fn task(&self) -> ARef<Task> {
+        self.0.clone()
+    }
+
     /// Wakes the task. A task that is awake already is left alone.
     #[inline]
     pub fn wake(self, how: Wake) {

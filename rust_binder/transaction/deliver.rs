@@ -23,6 +23,7 @@ use crate::{
         Attachments,
         Delivered,
         FileFixup,
+        Frame,
         Kind,
         Message,
         Node,
@@ -108,6 +109,9 @@ impl Session<'_> {
             .thread(self.thread)
             .and_then(|thread| thread.stack.pop());
         drop(inner);
+        if let Some(Frame::Incoming(_, saved)) = &frame {
+            self.restore_priority_of_node(*saved);
+        }
         drop(frame);
         if wake {
             self.process.wake_freezers();

@@ -34,13 +34,11 @@ use crate::{
         Message,
         Node,
         Origin,
-        Saved,
         Wakeup,
         Work, //
     },
     sys::{
         queue::Item,
-        sched,
         sleep::{
             signal_pending,
             Doze,
@@ -171,7 +169,8 @@ impl Session<'_> {
         let thread = inner.thread(self.thread).ok_or(ESRCH)?;
         let for_process = thread.is_available();
         let is_looper = thread.is_looper();
-        if for_process && !(is_looper && self.has_default_priority()) {
+        let is_away = thread.displaced.is_away();
+        if for_process && !(is_looper && !is_away && self.has_default_nice()) {
             drop(inner);
             self.assume_default_priority();
             if !is_looper {
@@ -201,7 +200,9 @@ impl Session<'_> {
             }
             inner = self.process.lock();
             inner.leave_idle(self.thread);
-            self.set_waiting(&mut inner, false);
+            if self.set_waiting(&mut inner, false) {
+                self.await_raise(&mut inner);
+            }
             interrupted = signal_pending(self.task);
         }
         if interrupted {
@@ -236,14 +237,29 @@ impl Session<'_> {
     }
 
     /// Notes whether the thread sleeps. A sleeper that nobody took is of no use afterwards.
-    fn set_waiting(&self, inner: &mut Inner, waiting: bool) {
-        if let Some(thread) = inner.thread(self.thread) {
-            if waiting {
-                thread.looper |= looper::WAITING;
-            } else {
-                thread.looper &= !looper::WAITING;
-                thread.sleeper = None;
-            }
+    ///
+    /// Returns whether the thread is being raised, which it must not interfere with.
+    fn set_waiting(&self, inner: &mut Inner, waiting: bool) -> bool {
+        let Some(thread) = inner.thread(self.thread) else {
+            return false;
+        };
+        if waiting {
+            thread.looper |= looper::WAITING;
+        } else {
+            thread.looper &= !looper::WAITING;
+            thread.sleeper = None;
+        }
+        thread.displaced.is_being_raised()
+    }
+
+    /// Waits until the thread is raised: something else has woken it, such as a signal.
+    #[cold]
+    fn await_raise(&self, inner: &mut InnerGuard<'_>) {
+        while inner
+            .thread(self.thread)
+            .is_some_and(|thread| thread.displaced.is_being_raised())
+        {
+            self.process.raised.wait(inner);
         }
     }
 
@@ -322,14 +338,18 @@ impl Session<'_> {
 
     /// Notes that the thread takes a message: it serves the call, if it is one.
     fn take_message(&self, inner: &mut Inner, message: &Message) {
-        if let Kind::Call(call) = &message.kind {
-            let saved = Saved::Nice(sched::nice(self.task));
-            if let Some(thread) = inner.thread(self.thread) {
-                // There is room: `lock_with_stack_room` made it.
-                let _ = thread
-                    .stack
-                    .push_within_capacity(Frame::Incoming(call.clone(), saved));
+        match &message.kind {
+            Kind::Call(call) => {
+                if let Some(thread) = inner.thread(self.thread) {
+                    let saved = self.save(thread, message.priority);
+                    // There is room: `lock_with_stack_room` made it.
+                    let _ = thread
+                        .stack
+                        .push_within_capacity(Frame::Incoming(call.clone(), saved));
+                }
             }
+            Kind::Oneway { .. } => self.displace(inner, message.priority),
+            Kind::Reply => {}
         }
     }
 

@@ -3,6 +3,7 @@
 //! The end of a buffer, a thread, a process.
 
 use super::{
+    priority::give_back,
     reply::{
         abandon,
         fail_call, //
@@ -97,6 +98,9 @@ pub fn release_thread(process: &Process, key: ThreadKey) {
         }
     }
     process.settle(served);
+    if let Some(home) = thread.displaced.go_home() {
+        give_back(process, home);
+    }
     if let Some(Frame::Incoming(call, _)) = thread.stack.last() {
         fail_call(call, returns::DEAD_REPLY, None);
     }

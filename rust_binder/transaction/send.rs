@@ -8,6 +8,7 @@
 //! the message can't be sent, so a failure costs another turn and success does not.
 
 use super::{
+    priority::Raise,
     recipient::Recipient,
     Failure,
     Session, //
@@ -22,6 +23,7 @@ use crate::{
             TransactionRequest, //
         }, //
     },
+    object::priority::Priority,
     observe::{
         census::{
             self,
@@ -121,6 +123,7 @@ impl Session<'_> {
     fn send_call(&self, debug_id: u32, request: &TransactionRequest) -> Result<(), Failure> {
         let target = self.target(request.target)?;
         let receiver = target.node().owner.clone();
+        let priority = self.priority_at(target.node(), false);
         let (call, mut begun) = self.begin_call(debug_id, request)?;
         let serving = call
             .parent
@@ -130,7 +133,7 @@ impl Session<'_> {
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Deferred)?;
                 let kind = Kind::Call(call.clone());
-                let message = self.message(&mut begun, request, kind, payload)?;
+                let message = self.message(&mut begun, request, kind, payload, priority)?;
                 queue_call(&receiver, serving, message)
             })
             .inspect_err(|_| self.cancel(debug_id, Some(&call)))
@@ -140,6 +143,7 @@ impl Session<'_> {
         let target = self.target(request.target)?;
         let receiver = target.node().owner.clone();
         let node = target.node().clone();
+        let priority = self.priority_at(&node, true);
         let mut begun = self.begin(debug_id, |thread| {
             if request.offsets.len != 0 {
                 return Ok(false);
@@ -153,7 +157,7 @@ impl Session<'_> {
                 let kind = Kind::Oneway {
                     sender: kernel::current!().tgid(),
                 };
-                let message = self.message(&mut begun, request, kind, payload)?;
+                let message = self.message(&mut begun, request, kind, payload, priority)?;
                 match Node::send_oneway(&node, message) {
                     Ok(OnewayFate::Waits) => self.announce_wait(debug_id),
                     Ok(OnewayFate::Queued) if suspect => self.warn_of_spam(debug_id),
@@ -359,6 +363,7 @@ impl Session<'_> {
         request: &TransactionRequest,
         kind: Kind,
         payload: Payload,
+        priority: Option<Priority>,
     ) -> Result<KBox<Item<Message>>, Failure> {
         let slot = match begun.slot.take() {
             Some(slot) => slot,
@@ -372,6 +377,7 @@ impl Session<'_> {
                 flags: request.flags,
                 sender_euid: Kuid::current_euid(),
                 nice: sched::nice(self.task),
+                priority,
                 payload: Some(payload),
             }),
         ))
@@ -428,17 +434,25 @@ fn queue_call(
     serving: Option<ThreadKey>,
     message: KBox<Item<Message>>,
 ) -> Result<(), Failure> {
+    let priority = message.priority;
+    let mut raise = None;
     let wakeup = {
         let mut inner = receiver.lock();
         let queued = match (inner.freezer.refuses_call(), inner.is_dead, serving) {
             (true, _, _) => Err((message, Failure::Frozen)),
             (_, true, _) => Err((message, Failure::Dead(None))),
             (_, _, Some(key)) => match inner.thread(key) {
-                Some(thread) => Ok(thread.push::<Message>(message, Wake::Sync)),
+                Some(thread) => {
+                    raise = Raise::begin(key, thread, priority);
+                    Ok(thread.push::<Message>(message, Wake::Sync))
+                }
                 None => Err((message, Failure::Dead(None))),
             },
             (_, _, None) => Ok(match inner.take_idle() {
-                Some(thread) => thread.push::<Message>(message, Wake::Sync),
+                Some((key, thread)) => {
+                    raise = Raise::begin(key, thread, priority);
+                    thread.push::<Message>(message, Wake::Sync)
+                }
                 None => inner.push::<Message>(message, Wake::Sync),
             }),
         };
@@ -447,6 +461,9 @@ fn queue_call(
         }
         queued
     };
+    if let Some(raise) = raise {
+        raise.finish(receiver);
+    }
     // The wake-up, or the end of the message, comes after the lock.
     wakeup.map(drop).map_err(|(_, failure)| failure)
 }

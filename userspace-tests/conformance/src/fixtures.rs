@@ -90,6 +90,14 @@ pub fn call_received(client: &mut Thread, server: &mut Thread) -> Result<Deliver
     server.receive()
 }
 
+/// The call or reply that ends a list of returns.
+pub fn delivery_in(returns: &[Br]) -> Result<&Delivery> {
+    match returns.last() {
+        Some(Br::Delivery(delivery)) => Ok(delivery),
+        _ => bail!("expected a call or a reply, got {returns:?}"),
+    }
+}
+
 /// A transaction fails at once: the write stops behind it, the next read says how,
 /// and the extended error says why.
 pub fn fails(thread: &mut Thread, call: Call, code: u32, why: Option<Errno>) -> Result<()> {

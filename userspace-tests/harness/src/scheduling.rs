@@ -32,7 +32,8 @@ impl Policy {
         (Policy::Deadline, libc::SCHED_DEADLINE),
     ];
 
-    fn number(self) -> i32 {
+    /// Its number.
+    pub fn number(self) -> i32 {
         let found = Self::ALL.iter().find(|(policy, _)| *policy == self);
         found.expect("all are listed").1
     }
@@ -163,8 +164,7 @@ impl Thread {
         set_nice(self.tid, nice)
     }
 
-    /// How the thread is scheduled.
-    pub fn scheduling(&self) -> Result<Scheduling> {
+    fn attributes(&self) -> Result<libc::sched_attr> {
         let mut attr = blank();
         // SAFETY: the structure may be written to for the size given.
         let result = unsafe {
@@ -177,6 +177,12 @@ impl Thread {
             )
         };
         Errno::result(result).context("sched_getattr")?;
+        Ok(attr)
+    }
+
+    /// How the thread is scheduled.
+    pub fn scheduling(&self) -> Result<Scheduling> {
+        let attr = self.attributes()?;
         let known = Policy::ALL
             .iter()
             .find(|(_, number)| *number as u32 == attr.sched_policy);
@@ -194,6 +200,22 @@ impl Thread {
     /// Schedules the thread so.
     pub fn schedule(&self, wanted: Scheduling) -> Result<()> {
         schedule(self.tid, wanted)
+    }
+
+    /// How long the thread runs at a time, in nanoseconds, if its policy has that.
+    pub fn slice(&self) -> Result<u64> {
+        Ok(self.attributes()?.sched_runtime)
+    }
+
+    /// Has it run so long at a time, at nice 0.
+    pub fn set_slice(&self, nanoseconds: u64) -> Result<()> {
+        set_attr(
+            self.tid,
+            &libc::sched_attr {
+                sched_runtime: nanoseconds,
+                ..blank()
+            },
+        )
     }
 
     /// Makes the thread run to deadlines; it takes up to half a CPU.

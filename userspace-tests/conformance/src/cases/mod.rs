@@ -24,6 +24,10 @@ mod a12_namespaces;
 mod a13_poll;
 mod a13_thread_exit;
 mod a14_death;
+mod a20_limits;
+mod a20_restored;
+mod a20_served;
+mod a20_threads;
 mod a3_fork;
 mod a3_map;
 mod a4_ioctl;
@@ -112,6 +116,10 @@ pub fn all() -> Vec<Case> {
         a13_poll::CASES,
         a13_thread_exit::CASES,
         a14_death::CASES,
+        a20_served::CASES,
+        a20_threads::CASES,
+        a20_restored::CASES,
+        a20_limits::CASES,
         cve::CASES,
     ]
     .concat()

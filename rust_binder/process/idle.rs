@@ -99,17 +99,23 @@ impl Inner {
         self.idle.is_some()
     }
 
+    /// The thread that went idle last.
+    #[inline]
+    pub fn last_idle(&self) -> Option<ThreadKey> {
+        self.idle
+    }
+
     /// Picks the thread that went idle last. It must be woken.
     #[inline]
-    pub fn take_idle(&mut self) -> Option<(ThreadKey, &mut ThreadState)> {
+    pub fn take_idle(&mut self) -> Option<&mut ThreadState> {
         let key = self.idle?;
         self.leave_idle(key);
-        Some((key, self.threads.get_mut(key)?))
+        self.threads.get_mut(key)
     }
 
     /// Wakes somebody for work of the process: an idle thread, or else all that poll and are free.
     pub fn wake_any(&mut self, how: Wake) -> Wakeup {
-        if let Some((_, thread)) = self.take_idle() {
+        if let Some(thread) = self.take_idle() {
             return Wakeup::new(thread.sleeper.take(), how);
         }
         for key in self.by_pid.values() {

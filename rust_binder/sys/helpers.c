@@ -71,7 +71,10 @@ bool rust_binder_has_sys_nice(struct task_struct *task)
 	return has;
 }
 
-/* The structure is not among the bindings. A slice of 0 is the usual one. */
+/*
+ * The structure is not among the bindings. A slice of 0 is the usual one, and
+ * real-time policies have none.
+ */
 int rust_binder_set_scheduling(struct task_struct *task, u32 policy,
 			       u32 priority, s32 nice, u32 slice,
 			       bool reset_on_fork)
@@ -82,8 +85,10 @@ int rust_binder_set_scheduling(struct task_struct *task, u32 policy,
 		.sched_flags	= reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0,
 		.sched_nice	= nice,
 		.sched_priority	= priority,
-		.sched_runtime	= slice,
 	};
+
+	if (policy == SCHED_NORMAL || policy == SCHED_BATCH)
+		attr.sched_runtime = slice;
 
 	return sched_setattr_nocheck(task, &attr);
 }

@@ -111,7 +111,8 @@ pub fn set_nice(task: &CurrentTask, wanted: isize) -> Result<(), NoLimit> {
     }
 }
 
-/// How a task is scheduled: what it can be given back later.
+/// How a task is scheduled: what it can be given back later. The slice that it asked for is no part of
+/// it, because that stays.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Scheduling {
     /// The number of its policy.
@@ -122,8 +123,20 @@ pub struct Scheduling {
     pub real_time: u8,
     /// Whether what it forks starts with an ordinary policy.
     pub reset_on_fork: bool,
-    /// The slice, in nanoseconds, that it asked for; 0 if it never did.
-    slice: u32,
+}
+
+/// The slice that a task asked for, in nanoseconds; 0 if it never did.
+fn slice(task: &Task) -> u32 {
+    // SAFETY: The reference keeps the task alive. Others may change the fields at any time, hence the
+    // volatile reads, each of an aligned field.
+    unsafe {
+        let entity = &raw const (*task.as_ptr()).se;
+        match (&raw const (*entity).custom_slice).read_volatile() {
+            0 => 0,
+            // At most 100 ms, which fits.
+            _ => (&raw const (*entity).slice).read_volatile() as u32,
+        }
+    }
 }
 
 impl Scheduling {
@@ -135,28 +148,13 @@ impl Scheduling {
         // the volatile reads, each of an aligned word. The bit fields are read by what was generated
         // for them, which a concurrent write makes see the old or the new bit.
         unsafe {
-            let entity = &raw const (*task).se;
-            let slice = (&raw const (*entity).slice).read_volatile();
             Self {
                 policy: (&raw const (*task).policy).read_volatile() as u8,
                 nice,
                 real_time: (&raw const (*task).rt_priority).read_volatile() as u8,
                 reset_on_fork: bindings::task_struct::sched_reset_on_fork_raw(task) != 0,
-                slice: match (&raw const (*entity).custom_slice).read_volatile() {
-                    0 => 0,
-                    // At most 100 ms, which fits.
-                    _ => slice as u32,
-                },
             }
         }
-    }
-
-    /// Whether it is a policy that comes with a nice value and a slice.
-    fn is_fair(&self) -> bool {
-        matches!(
-            u32::from(self.policy),
-            bindings::SCHED_NORMAL | bindings::SCHED_BATCH
-        )
     }
 
     /// The same with a real-time policy. What the task forks does not inherit that.
@@ -205,11 +203,6 @@ impl Scheduling {
     }
 
     fn set_attributes(self, task: &Task) -> Result {
-        // Nothing but a fair policy has a slice.
-        let slice = match self.is_fair() {
-            true => self.slice,
-            false => 0,
-        };
         // SAFETY: The reference keeps the task alive, and the caller holds no spin lock.
         to_result(unsafe {
             rust_binder_set_scheduling(
@@ -217,7 +210,7 @@ impl Scheduling {
                 self.policy.into(),
                 self.real_time.into(),
                 self.nice.into(),
-                slice,
+                slice(task),
                 self.reset_on_fork,
             )
         })

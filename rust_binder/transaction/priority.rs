@@ -30,6 +30,7 @@ use crate::{
         Kind,
         Message,
         Node,
+        Payload,
         Process,
         Saved,
         ThreadKey,
@@ -46,22 +47,24 @@ use kernel::{
 };
 
 impl Session<'_> {
-    /// At what priority a message that the thread sends to `node` is to be served; `None` for a plain
-    /// node.
+    /// At what priority a message that the thread sends is to be served; `None` for one to a plain
+    /// node, and for a reply.
     #[inline]
-    pub(super) fn priority_at(&self, node: &Node, oneway: bool) -> Option<Priority> {
+    pub(super) fn priority_for(&self, kind: &Kind, payload: &Payload) -> Option<Priority> {
+        let node = payload.target.as_ref()?.node();
         match node.flags.is_plain() {
             true => None,
-            false => self.demanded_priority(node, oneway),
+            false => self.demanded_priority(kind, node),
         }
     }
 
     #[cold]
-    fn demanded_priority(&self, node: &Node, oneway: bool) -> Option<Priority> {
+    fn demanded_priority(&self, kind: &Kind, node: &Node) -> Option<Priority> {
         let demand = Demand::of(node.flags)?;
-        let caller = match oneway {
-            true => None,
-            false => own(Scheduling::of(self.task)).priority(),
+        let caller = match kind {
+            Kind::Call(_) => own(Scheduling::of(self.task)).priority(),
+            // Nobody waits for it.
+            _ => None,
         };
         Some(demand.priority(caller.unwrap_or(node.owner.default_priority)))
     }
@@ -183,21 +186,8 @@ pub(super) struct Raise {
 }
 
 impl Raise {
-    /// For `thread` of a locked process, which is about to be given a call to be served at `priority`.
-    #[inline]
+    /// For a thread of a locked process, which is about to be given a call to be served at `priority`.
     pub(super) fn begin(
-        key: ThreadKey,
-        thread: &mut ThreadState,
-        priority: Option<Priority>,
-    ) -> Option<Self> {
-        match priority {
-            None => None,
-            Some(priority) => Self::begin_demanded(key, thread, priority),
-        }
-    }
-
-    #[cold]
-    fn begin_demanded(
         key: ThreadKey,
         thread: &mut ThreadState,
         priority: Priority,
@@ -212,7 +202,6 @@ impl Raise {
     }
 
     /// Raises the thread. Nothing is locked, and the thread was not woken yet, or waits for this.
-    #[cold]
     pub(super) fn finish(self, process: &Process) {
         set_priority(process, &self.task, self.priority);
         if let Some(thread) = process.lock().thread(self.thread) {

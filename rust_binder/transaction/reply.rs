@@ -79,7 +79,7 @@ impl Session<'_> {
             .build(Recipient::caller(call), request)
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Immediate)?;
-                let message = self.message(&mut begun, request, Kind::Reply, payload, None)?;
+                let message = self.message(&mut begun, request, Kind::Reply, payload)?;
                 queue_reply(call, message)
             });
         let Err(failure) = sent else {

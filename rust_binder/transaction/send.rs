@@ -47,7 +47,8 @@ use crate::{
         Payload,
         Process,
         ThreadKey,
-        ThreadState, //
+        ThreadState,
+        Wakeup, //
     },
     sys::{
         queue::Item,
@@ -123,7 +124,6 @@ impl Session<'_> {
     fn send_call(&self, debug_id: u32, request: &TransactionRequest) -> Result<(), Failure> {
         let target = self.target(request.target)?;
         let receiver = target.node().owner.clone();
-        let priority = self.priority_at(target.node(), false);
         let (call, mut begun) = self.begin_call(debug_id, request)?;
         let serving = call
             .parent
@@ -133,7 +133,7 @@ impl Session<'_> {
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Deferred)?;
                 let kind = Kind::Call(call.clone());
-                let message = self.message(&mut begun, request, kind, payload, priority)?;
+                let message = self.message(&mut begun, request, kind, payload)?;
                 queue_call(&receiver, serving, message)
             })
             .inspect_err(|_| self.cancel(debug_id, Some(&call)))
@@ -143,7 +143,6 @@ impl Session<'_> {
         let target = self.target(request.target)?;
         let receiver = target.node().owner.clone();
         let node = target.node().clone();
-        let priority = self.priority_at(&node, true);
         let mut begun = self.begin(debug_id, |thread| {
             if request.offsets.len != 0 {
                 return Ok(false);
@@ -157,7 +156,7 @@ impl Session<'_> {
                 let kind = Kind::Oneway {
                     sender: kernel::current!().tgid(),
                 };
-                let message = self.message(&mut begun, request, kind, payload, priority)?;
+                let message = self.message(&mut begun, request, kind, payload)?;
                 match Node::send_oneway(&node, message) {
                     Ok(OnewayFate::Waits) => self.announce_wait(debug_id),
                     Ok(OnewayFate::Queued) if suspect => self.warn_of_spam(debug_id),
@@ -363,8 +362,8 @@ impl Session<'_> {
         request: &TransactionRequest,
         kind: Kind,
         payload: Payload,
-        priority: Option<Priority>,
     ) -> Result<KBox<Item<Message>>, Failure> {
+        let priority = self.priority_for(&kind, &payload);
         let slot = match begun.slot.take() {
             Some(slot) => slot,
             None => KBox::new_uninit(GFP_KERNEL_ACCOUNT)?,
@@ -428,14 +427,45 @@ fn waiting_thread(call: &Arc<Call>, receiver: &Arc<Process>) -> Option<ThreadKey
         .find(|thread| receiver.lock().thread(*thread).is_some())
 }
 
-/// Queues a call for the thread that is to serve it, or for any thread of the receiver.
+/// Queues a call for the thread that is to serve it, or for any thread of the receiver, and wakes it.
 fn queue_call(
     receiver: &Process,
     serving: Option<ThreadKey>,
     message: KBox<Item<Message>>,
 ) -> Result<(), Failure> {
-    let priority = message.priority;
+    match message.priority {
+        None => queue(receiver, serving, message, |_, _| ()).map(drop),
+        Some(priority) => queue_demanding(receiver, serving, message, priority),
+    }
+}
+
+/// The same, but the thread is raised before it is woken.
+#[cold]
+fn queue_demanding(
+    receiver: &Process,
+    serving: Option<ThreadKey>,
+    message: KBox<Item<Message>>,
+    priority: Priority,
+) -> Result<(), Failure> {
     let mut raise = None;
+    let wakeup = queue(receiver, serving, message, |key, thread| {
+        raise = Raise::begin(key, thread, priority);
+    })?;
+    if let Some(raise) = raise {
+        raise.finish(receiver);
+    }
+    drop(wakeup);
+    Ok(())
+}
+
+/// Queues a call; `chosen` sees the thread that is to serve it, if there is one already.
+#[inline(always)]
+fn queue(
+    receiver: &Process,
+    serving: Option<ThreadKey>,
+    message: KBox<Item<Message>>,
+    chosen: impl FnOnce(ThreadKey, &mut ThreadState),
+) -> Result<Wakeup, Failure> {
     let wakeup = {
         let mut inner = receiver.lock();
         let queued = match (inner.freezer.refuses_call(), inner.is_dead, serving) {
@@ -443,27 +473,27 @@ fn queue_call(
             (_, true, _) => Err((message, Failure::Dead(None))),
             (_, _, Some(key)) => match inner.thread(key) {
                 Some(thread) => {
-                    raise = Raise::begin(key, thread, priority);
+                    chosen(key, thread);
                     Ok(thread.push::<Message>(message, Wake::Sync))
                 }
                 None => Err((message, Failure::Dead(None))),
             },
-            (_, _, None) => Ok(match inner.take_idle() {
-                Some((key, thread)) => {
-                    raise = Raise::begin(key, thread, priority);
-                    thread.push::<Message>(message, Wake::Sync)
-                }
-                None => inner.push::<Message>(message, Wake::Sync),
-            }),
+            (_, _, None) => {
+                let idle = inner.last_idle();
+                Ok(match (idle, inner.take_idle()) {
+                    (Some(key), Some(thread)) => {
+                        chosen(key, thread);
+                        thread.push::<Message>(message, Wake::Sync)
+                    }
+                    _ => inner.push::<Message>(message, Wake::Sync),
+                })
+            }
         };
         if queued.is_ok() {
             inner.freezer.sent();
         }
         queued
     };
-    if let Some(raise) = raise {
-        raise.finish(receiver);
-    }
     // The wake-up, or the end of the message, comes after the lock.
-    wakeup.map(drop).map_err(|(_, failure)| failure)
+    wakeup.map_err(|(_, failure)| failure)
 }

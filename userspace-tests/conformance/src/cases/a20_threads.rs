@@ -7,7 +7,7 @@ use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::{
-    Bc, Call, Case, Cx, Exchange, Parcel, Policy, Scheduling, Thread, Transactions, check_eq,
+    Bc, Call, Case, Cx, Errno, Exchange, Parcel, Policy, Scheduling, Thread, Transactions, check_eq,
 };
 
 pub const CASES: &[Case] = &[
@@ -53,6 +53,12 @@ pub const CASES: &[Case] = &[
         plain_while_raised,
     )
     .covers(&["A20.6", "A20.4"]),
+    priority(
+        "a20/signal-while-raised",
+        "a signal to a thread that is about to be raised does not leave it so",
+        signal_while_raised,
+    )
+    .covers(&["A20.4"]),
 ];
 
 const NORMAL: Scheduling = Scheduling::normal(0);
@@ -237,5 +243,34 @@ fn plain_while_raised(cx: &mut Cx) -> Result<()> {
     check_eq!(manager.scheduling()?, expected(cx, ours, NORMAL));
     manager.answer(&outer, Call::reply())?;
     check_eq!(manager.scheduling()?, NORMAL);
+    Ok(())
+}
+
+fn signal_while_raised(cx: &mut Cx) -> Result<()> {
+    let mut manager = manager_scheduled(cx, NORMAL, heir(Policy::Normal, 19))?;
+    let mut second = manager.spawn_thread()?;
+    second.version()?.ok();
+    let mut client = client_scheduled(cx, Scheduling::fifo(30))?;
+    let ours = raised(Scheduling::fifo(30));
+    // Which of the two wakes it, and when the other comes, is another thing each time.
+    for round in 0..50 {
+        let waiting = second.begin_exchange(&Exchange::read())?;
+        waiting.wait_blocked()?;
+        let sending = client.begin_exchange(&Exchange::write(&[Call::to(0).into()]))?;
+        waiting.interrupt()?;
+        sending.outcome()?.ok()?;
+        let outcome = waiting.outcome()?;
+        let returns = match outcome.result {
+            Err(Errno::EINTR) => second.read()?,
+            _ => outcome.ok()?.returns()?,
+        };
+        let call = delivery_in(&returns)?;
+        check_eq!(second.scheduling()?, expected(cx, ours, NORMAL), "{round}");
+        second.answer(call, Call::reply())?;
+        check_eq!(second.scheduling()?, NORMAL, "{round}");
+        complete(&mut second)?;
+        let reply = client.receive()?;
+        client.free(&reply)?;
+    }
     Ok(())
 }

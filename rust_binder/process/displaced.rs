@@ -112,6 +112,7 @@ impl Displaced {
     }
 
     /// Notes what the thread, which is `task`, has now.
+    #[cold]
     pub fn note(&mut self, task: &Task) -> Saved {
         let scheduling = Scheduling::of(task);
         if self.home.is_some() {

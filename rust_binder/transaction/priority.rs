@@ -25,12 +25,12 @@ use crate::{
     observe::user_error,
     process::{
         own,
+        Hold,
         Home,
         Inner,
         Kind,
         Message,
         Node,
-        Payload,
         Process,
         Saved,
         ThreadKey,
@@ -47,24 +47,24 @@ use kernel::{
 };
 
 impl Session<'_> {
-    /// At what priority a message that the thread sends is to be served; `None` for one to a plain
+    /// At what priority a message that the thread sends to `target` is to be served; `None` for a plain
     /// node, and for a reply.
     #[inline]
-    pub(super) fn priority_for(&self, kind: &Kind, payload: &Payload) -> Option<Priority> {
-        let node = payload.target.as_ref()?.node();
+    pub(super) fn priority_at(&self, target: Option<&Hold>, is_call: bool) -> Option<Priority> {
+        let node = target?.node();
         match node.flags.is_plain() {
             true => None,
-            false => self.demanded_priority(kind, node),
+            false => self.demanded_priority(node, is_call),
         }
     }
 
     #[cold]
-    fn demanded_priority(&self, kind: &Kind, node: &Node) -> Option<Priority> {
+    fn demanded_priority(&self, node: &Node, is_call: bool) -> Option<Priority> {
         let demand = Demand::of(node.flags)?;
-        let caller = match kind {
-            Kind::Call(_) => own(Scheduling::of(self.task)).priority(),
+        let caller = match is_call {
+            true => own(Scheduling::of(self.task)).priority(),
             // Nobody waits for it.
-            _ => None,
+            false => None,
         };
         Some(demand.priority(caller.unwrap_or(node.owner.default_priority)))
     }

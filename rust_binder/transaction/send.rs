@@ -363,7 +363,8 @@ impl Session<'_> {
         kind: Kind,
         payload: Payload,
     ) -> Result<KBox<Item<Message>>, Failure> {
-        let priority = self.priority_for(&kind, &payload);
+        let target = payload.target.as_ref();
+        let priority = self.priority_at(target, matches!(kind, Kind::Call(_)));
         let slot = match begun.slot.take() {
             Some(slot) => slot,
             None => KBox::new_uninit(GFP_KERNEL_ACCOUNT)?,

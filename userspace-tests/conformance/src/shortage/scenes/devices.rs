@@ -123,7 +123,9 @@ fn close(cx: &mut Cx) -> Result<()> {
     pass_handle(&mut manager, &mut other, handle)?;
     let (_, write) = pipe(&mut client)?;
     client.send(&[Call::oneway(0).parcel(Parcel::new().fd(write, 0)).into()])?;
-    watched(cx, &mut client, |thread| thread.close())?;
-    watched(cx, &mut manager, |thread| thread.close())?;
+    for process in [&mut client, &mut manager] {
+        process.unmap()?;
+        watched(cx, process, |thread| thread.close())?;
+    }
     Ok(())
 }

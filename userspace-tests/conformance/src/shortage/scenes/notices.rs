@@ -102,7 +102,7 @@ fn missed(cx: &mut Cx) -> Result<()> {
     Ok(())
 }
 
-/// The dead process' files are released in its own last moments.
+/// The process is dead to the driver when its last hold on the device is gone.
 fn obituary(cx: &mut Cx) -> Result<()> {
     let (mut manager, mut client) = pair(cx)?;
     client.send(&[
@@ -111,6 +111,7 @@ fn obituary(cx: &mut Cx) -> Result<()> {
         Call::to(0).into(),
     ])?;
     manager.receive()?;
+    manager.unmap()?;
     watched(cx, &mut manager, |thread| thread.close())?;
     let mut codes = Vec::new();
     while !codes.contains(&BR_DEAD_REPLY) || !codes.contains(&BR_DEAD_BINDER) {

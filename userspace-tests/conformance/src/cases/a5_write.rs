@@ -283,20 +283,20 @@ fn free_twice(cx: &mut Cx) -> Result<()> {
 fn free_wrong_address(cx: &mut Cx) -> Result<()> {
     let mut manager = cx.manager()?;
     let mut client = cx.client()?;
-    client.send(&[Call::to(0).data(&[1; 64]).into()])?;
+    // Something stays in the same page, so that it remains mapped.
+    client.send(&[Call::oneway(0).data(&[1; 64]).into()])?;
+    let kept = manager.receive()?;
+    client.send(&[Call::to(0).flags(TF_CLEAR_BUF).data(&[2; 64]).into()])?;
     let call = manager.receive()?;
     let buffer = call.data.buffer;
-    manager.send(&[
-        Bc::FreeBuffer(buffer + 8),
-        Bc::FreeBuffer(buffer + 1),
-        Bc::FreeBuffer(buffer - 8),
-    ])?;
-    manager.answer(&call, Call::reply())?;
-    complete(&mut manager)?;
-    // Had any of them freed it, this would have failed to be the same place.
-    client.send(&[Call::oneway(0).data(&[2; 64]).into()])?;
-    check_eq!(manager.receive()?.data.buffer, buffer);
-    Ok(())
+    for wrong in [buffer + 8, buffer + 4, buffer + 1, buffer - 1, buffer - 8] {
+        manager.send(&[Bc::FreeBuffer(wrong)])?;
+        // Had that freed it, it would be zeroed.
+        check_eq!(manager.data(&call)?, [2; 64]);
+    }
+    manager.free(&call)?;
+    check_eq!(manager.data(&call)?, [0; 64]);
+    manager.free(&kept)
 }
 
 fn free_undelivered(cx: &mut Cx) -> Result<()> {

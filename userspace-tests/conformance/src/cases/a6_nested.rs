@@ -61,6 +61,12 @@ pub const CASES: &[Case] = &[
         call_over_waiting_call,
     )
     .covers(&["A6.12"]),
+    core(
+        "a6/call-over-waiting-reply-refused",
+        "a call is refused while a reply to the same thread waits",
+        call_over_waiting_reply,
+    )
+    .covers(&["A6.12"]),
 ];
 
 /// The client calls the manager with a node of its own; the manager, serving the
@@ -257,6 +263,25 @@ fn second_call_refused(cx: &mut Cx) -> Result<()> {
     manager.answer(&call, Call::reply().data(b"first"))?;
     let reply = client.receive()?;
     check_eq!(client.data(&reply)?, b"first");
+    Ok(())
+}
+
+fn call_over_waiting_reply(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut client = cx.client()?;
+    let call = call_received(&mut client, &mut manager)?;
+    manager.answer(&call, Call::reply())?;
+    // Room for the completion alone: the reply stays first in the queue.
+    let outcome = client.exchange(&Exchange::read().read_size(80))?.ok()?;
+    check_returns!(outcome.returns()?, [BR_NOOP, BR_TRANSACTION_COMPLETE]);
+    let call: Bc = Call::to(0).into();
+    client.write(&[call])?.ok()?;
+    check_eq!(
+        error_of(&mut client)?,
+        (BR_FAILED_REPLY, param(Some(Errno::EPROTO)))
+    );
+    check_returns!(client.read()?, [BR_NOOP, BR_REPLY]);
+    check_returns!(client.read()?, [BR_NOOP, BR_FAILED_REPLY]);
     Ok(())
 }
 

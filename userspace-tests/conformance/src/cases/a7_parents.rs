@@ -137,10 +137,10 @@ fn pointer_anywhere(cx: &mut Cx) -> Result<()> {
     let mut client = cx.client()?;
     for offset in [0, 4, 8, 12, 20, 28] {
         let parcel = parcel()
-            .buffer(&filled(37, 1), alone())
+            .buffer(&filled(36, 1), alone())
             .buffer(b"child", inside(0, offset));
         let call = deliver(&mut client, &mut manager, parcel, 48)?;
-        let expected = with_pointers(filled(37, 1), &[(offset as usize, area(&call) + 40)]);
+        let expected = with_pointers(filled(36, 1), &[(offset as usize, area(&call) + 40)]);
         check_eq!(
             buffer(&mut manager, &call, 0)?,
             (0, expected),
@@ -387,6 +387,7 @@ fn parent_too_short(cx: &mut Cx) -> Result<()> {
         (7, 0),
         (8, 1),
         (16, 9),
+        (16, 12),
         (16, 16),
         (16, 17),
         (16, u64::MAX),

@@ -43,7 +43,7 @@ pub fn print(devices: &[Device], results: &[CaseResult], update: Option<&Path>) 
             .for_each(|complaint| println!("  {complaint}"));
     }
     println!("\n{} cases, {differences} differences", results.len());
-    Ok(differences == 0 && complaints.is_empty())
+    Ok(differences == 0 && complaints.is_empty() && open.is_empty())
 }
 
 fn table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {

@@ -24,10 +24,10 @@ pub struct Fact {
 /// Appends the named constants; they have the same name in C.
 macro_rules! constants {
     ($facts:ident: $($name:ident),* $(,)?) => {
-        $($facts.push(Fact {
+        $facts.extend([$(Fact {
             expression: stringify!($name).to_string(),
             value: u64::from($name as u32),
-        });)*
+        }),*]);
     };
 }
 

@@ -14,7 +14,7 @@ fn patience() -> Duration {
     patience::seconds(15)
 }
 
-/// Waits until `done` gives a verdict that is good, for at most [`patience`].
+/// Waits until `done` gives a verdict that is good, for at most [`patience()`].
 fn wait_for<T>(mut done: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let start = Instant::now();
     loop {

@@ -345,6 +345,12 @@ impl Inner {
         self.threads.get_mut(key)
     }
 
+    /// The state of a thread, if it still exists, and the work for any thread.
+    #[inline]
+    pub fn queues(&mut self, key: ThreadKey) -> Option<(&mut ThreadState, &mut Queue<Work>)> {
+        Some((self.threads.get_mut(key)?, &mut self.todo))
+    }
+
     /// Some thread, as long as there is one.
     pub fn any_thread(&self) -> Option<ThreadKey> {
         self.by_pid.values().next().copied()

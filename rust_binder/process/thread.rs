@@ -163,6 +163,12 @@ impl ThreadState {
         self.stack.is_empty() && self.todo.is_empty()
     }
 
+    /// Tells whether the thread has a reason of its own to leave its read.
+    #[inline]
+    pub fn is_called(&self) -> bool {
+        self.process_todo || self.need_return
+    }
+
     /// Tells whether the thread has offered itself as a looper.
     #[inline]
     pub fn is_looper(&self) -> bool {

@@ -65,6 +65,31 @@ pub fn read_block(addr: u64, block: &mut [u8]) -> usize {
     block.len().saturating_sub(left)
 }
 
+/// Memory for up to `N` bytes from user space. Unlike an array it need not be cleared before.
+pub struct Block<const N: usize>(MaybeUninit<[u8; N]>);
+
+impl<const N: usize> Block<N> {
+    /// One that has nothing in it.
+    #[inline]
+    pub const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// Reads up to `len` bytes from user space at `addr`, or `N`; returns those that could be read.
+    #[inline]
+    pub fn read(&mut self, addr: u64, len: usize) -> &[u8] {
+        let len = len.min(N);
+        let bytes = self.0.as_mut_ptr().cast::<u8>();
+        // SAFETY: The destination is valid for `N` bytes, and `len` is no more.
+        let left = unsafe {
+            bindings::_copy_from_user(bytes.cast::<c_void>(), addr as usize as *const c_void, len)
+        };
+        // SAFETY: All but the last `left` bytes of `len` are written; nothing else refers to them while
+        // `self` is borrowed.
+        unsafe { core::slice::from_raw_parts(bytes, len.saturating_sub(left)) }
+    }
+}
+
 /// Writes bytes to user space at `addr`.
 #[inline]
 pub fn write_bytes(addr: u64, bytes: &[u8]) -> Result<(), Fault> {

@@ -27,7 +27,6 @@ use crate::{
         own,
         Hold,
         Home,
-        Inner,
         Kind,
         Message,
         Node,
@@ -106,11 +105,9 @@ impl Session<'_> {
 
     /// The same for a oneway message, which nobody will reply to.
     #[inline]
-    pub(super) fn displace(&self, inner: &mut Inner, priority: Option<Priority>) {
+    pub(super) fn displace(&self, thread: &mut ThreadState, priority: Option<Priority>) {
         if priority.is_some() {
-            if let Some(thread) = inner.thread(self.thread) {
-                thread.displaced.note(self.task);
-            }
+            thread.displaced.note(self.task);
         }
     }
 

@@ -34,6 +34,7 @@ use crate::{
         Message,
         Node,
         Origin,
+        ThreadState,
         Wakeup,
         Work, //
     },
@@ -76,6 +77,16 @@ enum Pause {
     Message(KBox<Item<Message>>),
     /// A notification that ends the read.
     Notified,
+}
+
+/// What a thread is, at the beginning of a read.
+struct Standing {
+    /// It may take work that was sent to the process.
+    is_available: bool,
+    /// It has offered itself, and is scheduled as no node has changed it.
+    is_looper_at_home: bool,
+    /// It has something to read, or is to return in any case.
+    is_called: bool,
 }
 
 impl Session<'_> {
@@ -165,27 +176,17 @@ impl Session<'_> {
     ///
     /// The flag says whether the thread may take work that was sent to the process.
     fn wait(&self, nonblock: bool) -> Result<(InnerGuard<'_>, bool)> {
-        let mut inner = self.lock_with_stack_room()?;
-        let thread = inner.thread(self.thread).ok_or(ESRCH)?;
-        let for_process = thread.is_available();
-        let is_looper = thread.is_looper();
-        let is_away = thread.displaced.is_away();
-        if for_process && !(is_looper && !is_away && self.has_default_nice()) {
-            drop(inner);
-            self.assume_default_priority();
-            if !is_looper {
-                user_error!(
-                    self.process,
-                    "a thread waits for work without BC_REGISTER_LOOPER or BC_ENTER_LOOPER\n"
-                );
-            }
-            inner = self.process.lock();
+        let (mut inner, standing) = self.lock_with_stack_room()?;
+        let for_process = standing.is_available;
+        let mut ready = standing.is_called || for_process && !inner.todo.is_empty();
+        if for_process && !(standing.is_looper_at_home && self.has_default_nice()) {
+            inner = self.prepare_for_process(inner)?;
+            ready = self.has_work(&mut inner, for_process);
         }
-        if nonblock && !self.has_work(&mut inner, for_process) {
+        if nonblock && !ready {
             return Err(EAGAIN);
         }
-        let mut interrupted = false;
-        while !interrupted && !self.has_work(&mut inner, for_process) {
+        while !ready {
             {
                 let mut doze = Doze::new();
                 let sleeper = Sleeper::new(self.task);
@@ -203,23 +204,43 @@ impl Session<'_> {
             if self.set_waiting(&mut inner, false) {
                 self.await_raise(&mut inner);
             }
-            interrupted = signal_pending(self.task);
-        }
-        if interrupted {
-            return Err(EINTR);
+            if signal_pending(self.task) {
+                return Err(EINTR);
+            }
+            ready = self.has_work(&mut inner, for_process);
         }
         Ok((inner, for_process))
     }
 
+    /// Schedules the thread as it is to wait for work of the process, for which nothing is locked.
+    #[cold]
+    fn prepare_for_process(&self, mut inner: InnerGuard<'_>) -> Result<InnerGuard<'_>> {
+        let is_looper = inner.thread(self.thread).ok_or(ESRCH)?.is_looper();
+        drop(inner);
+        self.assume_default_priority();
+        if !is_looper {
+            user_error!(
+                self.process,
+                "a thread waits for work without BC_REGISTER_LOOPER or BC_ENTER_LOOPER\n"
+            );
+        }
+        Ok(self.process.lock())
+    }
+
     /// Locks the process, with room on the thread's stack for a call that it may be given.
     #[inline]
-    fn lock_with_stack_room(&self) -> Result<InnerGuard<'_>> {
+    fn lock_with_stack_room(&self) -> Result<(InnerGuard<'_>, Standing)> {
         let mut enlarged = None;
         loop {
             let mut inner = self.process.lock();
             let thread = inner.thread(self.thread).ok_or(ESRCH)?;
             if thread.make_stack_room(&mut enlarged) {
-                return Ok(inner);
+                let standing = Standing {
+                    is_available: thread.is_available(),
+                    is_looper_at_home: thread.is_looper() && !thread.displaced.is_away(),
+                    is_called: thread.is_called(),
+                };
+                return Ok((inner, standing));
             }
             let depth = thread.stack.len().saturating_mul(2).max(1);
             drop(inner);
@@ -233,7 +254,7 @@ impl Session<'_> {
         let process = for_process && !inner.todo.is_empty();
         inner
             .thread(self.thread)
-            .is_none_or(|thread| thread.process_todo || thread.need_return || process)
+            .is_none_or(|thread| thread.is_called() || process)
     }
 
     /// Notes whether the thread sleeps. A sleeper that nobody took is of no use afterwards.
@@ -266,9 +287,11 @@ impl Session<'_> {
     /// Moves returns of the driver's own from the queues to `out`, up to what can't be done here.
     fn collect(&self, inner: &mut Inner, for_process: bool, out: &mut Returns) -> Result<Pause> {
         loop {
-            let thread = inner.thread(self.thread).ok_or(ESRCH)?;
+            // Whether the process asked to be warned counts when it reads, as in C.
+            let spam_detection = inner.spam_detection;
+            let (thread, shared) = inner.queues(self.thread).ok_or(ESRCH)?;
             let own = !thread.todo.is_empty();
-            if !own && (!for_process || inner.todo.is_empty()) {
+            if !own && (!for_process || shared.is_empty()) {
                 return Ok(Pause::Empty);
             }
             if !out.has_room() {
@@ -277,22 +300,16 @@ impl Session<'_> {
             if out.must_flush() {
                 return Ok(Pause::Flush);
             }
-            let thread = inner.thread(self.thread).ok_or(ESRCH)?;
-            let work = if own {
-                let work = thread.todo.pop();
-                if thread.todo.is_empty() {
-                    thread.process_todo = false;
-                }
-                work
-            } else {
-                thread.process_todo = false;
-                inner.todo.pop_front()
+            let work = match own {
+                true => thread.todo.pop(),
+                false => shared.pop_front(),
             };
+            if thread.todo.is_empty() {
+                thread.process_todo = false;
+            }
             match work {
                 Some(Work::Code(code, slot)) => {
-                    // Whether the process asked to be warned counts now, as in C.
-                    let unwanted =
-                        code.number == returns::ONEWAY_SPAM_SUSPECT && !inner.spam_detection;
+                    let unwanted = code.number == returns::ONEWAY_SPAM_SUSPECT && !spam_detection;
                     let _ = out.word(match unwanted {
                         true => returns::TRANSACTION_COMPLETE,
                         false => code.number,
@@ -300,12 +317,10 @@ impl Session<'_> {
                     if code.origin == Origin::ReturnError {
                         self.process.attention.add(-1, Relaxed);
                     }
-                    if let Some(thread) = inner.thread(self.thread) {
-                        thread.code_read(code, slot);
-                    }
+                    thread.code_read(code, slot);
                 }
                 Some(Work::Message(message)) => {
-                    self.take_message(inner, &message);
+                    self.take_message(thread, &message);
                     return Ok(Pause::Message(message));
                 }
                 Some(Work::Node(node)) => return Ok(Pause::Node(node)),
@@ -337,18 +352,16 @@ impl Session<'_> {
     }
 
     /// Notes that the thread takes a message: it serves the call, if it is one.
-    fn take_message(&self, inner: &mut Inner, message: &Message) {
+    fn take_message(&self, thread: &mut ThreadState, message: &Message) {
         match &message.kind {
             Kind::Call(call) => {
-                if let Some(thread) = inner.thread(self.thread) {
-                    let saved = self.save(thread, message.priority);
-                    // There is room: `lock_with_stack_room` made it.
-                    let _ = thread
-                        .stack
-                        .push_within_capacity(Frame::Incoming(call.clone(), saved));
-                }
+                let saved = self.save(thread, message.priority);
+                // There is room: `lock_with_stack_room` made it.
+                let _ = thread
+                    .stack
+                    .push_within_capacity(Frame::Incoming(call.clone(), saved));
             }
-            Kind::Oneway { .. } => self.displace(inner, message.priority),
+            Kind::Oneway { .. } => self.displace(thread, message.priority),
             Kind::Reply => {}
         }
     }

@@ -32,7 +32,7 @@ use crate::{
         RefChange,
         RefError, //
     },
-    sys::user, //
+    sys::user::Block, //
 };
 use kernel::{
     prelude::*,
@@ -42,8 +42,7 @@ use kernel::{
     }, //
 };
 
-/// Bytes fetched at a time: any command, and a `BC_FREE_BUFFER` beside a transaction. Up to this size
-/// the compiler clears it with a few instructions of its own.
+/// Bytes fetched at a time: any command, and a `BC_FREE_BUFFER` beside a transaction.
 const BLOCK: usize = 112;
 
 /// The longest command: what has to be fetched even where the buffer is shorter.
@@ -70,18 +69,15 @@ impl Session<'_> {
         if self.has_return_error() {
             return Ok(());
         }
-        let mut block = [0u8; BLOCK];
+        let mut block = Block::<BLOCK>::new();
         while span.left() > 0 {
             // A command is read whole even where the buffer ends within it, as in C.
             let wanted = span.left().clamp(MIN_BLOCK, BLOCK);
-            let fetched = match block.get_mut(..wanted) {
-                Some(part) => user::read_block(span.position() as u64, part),
-                None => 0,
-            };
-            if fetched == 0 {
+            let fetched = block.read(span.position() as u64, wanted);
+            if fetched.is_empty() {
                 return Err(EFAULT);
             }
-            if let Flow::Stop = self.write_block(block.get(..fetched).unwrap_or(&[]), span)? {
+            if let Flow::Stop = self.write_block(fetched, span)? {
                 return Ok(());
             }
         }

@@ -141,7 +141,6 @@ impl Session<'_> {
 
     fn send_oneway(&self, debug_id: u32, request: &TransactionRequest) -> Result<(), Failure> {
         let target = self.target(request.target)?;
-        let receiver = target.node().owner.clone();
         let node = target.node().clone();
         let mut begun = self.begin(debug_id, |thread| {
             if request.offsets.len != 0 {
@@ -149,7 +148,7 @@ impl Session<'_> {
             }
             Ok(thread.push_own_first(completion(debug_id)))
         })?;
-        self.build(Recipient::node(&receiver, target), request)
+        self.build(Recipient::node(&node.owner, target), request)
             .and_then(|payload| {
                 self.announce(debug_id, &begun, Announcement::Immediate)?;
                 let suspect = payload.buffer.spam_suspect();

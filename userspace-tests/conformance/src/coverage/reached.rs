@@ -122,10 +122,10 @@ impl Lists {
             }
             lost.retain(|name| *name != point);
             let before = self.reached.get(point).map_or(&[][..], Vec::as_slice);
-            // Those named before stay, so that the file changes when it must.
+            // Those named before stay where they are, so that the file changes when it must.
             witnesses.sort_by_key(|case| {
-                let known = before.iter().any(|name| name == case);
-                (!known, breadths.get(case), *case)
+                let place = before.iter().position(|name| name == case);
+                (place.unwrap_or(usize::MAX), breadths.get(case), *case)
             });
             witnesses.truncate(NAMED);
             let names: Vec<String> = witnesses.iter().map(|case| format!("\"{case}\"")).collect();

@@ -113,10 +113,18 @@ def problems_of(mutants):
         for case in mutant.cases:
             if case not in cases:
                 yield f"{mutant.name}: there is no case {case}"
-    try:
-        with_all(mutants, read_source)
-    except DefinitionError as error:
-        yield str(error)
+    misfits = []
+    for mutant in mutants:
+        try:
+            mutant.changes(read_source)
+        except DefinitionError as error:
+            misfits.append(str(error))
+    if not misfits:
+        try:
+            with_all(mutants, read_source)
+        except DefinitionError as error:
+            misfits.append(str(error))
+    yield from misfits
 
 
 def load():

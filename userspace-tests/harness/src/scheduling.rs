@@ -7,7 +7,9 @@ use crate::thread::Thread;
 use crate::wire::Argument;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::Resource;
+use nix::unistd::Pid;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A scheduling policy.
@@ -150,13 +152,53 @@ pub fn schedule(tid: i32, wanted: Scheduling) -> Result<()> {
     set_nice(tid, wanted.nice)
 }
 
+/// Has these threads run on the first CPU only; 0 is the test itself.
+pub fn share_cpu(tids: &[i32]) -> Result<()> {
+    let mut first = CpuSet::new();
+    first.set(0)?;
+    for tid in tids {
+        sched_setaffinity(Pid::from_raw(*tid), &first).context("sched_setaffinity")?;
+    }
+    Ok(())
+}
+
+fn nice_of(tid: i32) -> Result<i32> {
+    // SAFETY: plain numbers.
+    let result = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, tid) };
+    // The system call has no negative results, so it counts the other way.
+    Ok(20 - Errno::result(result).context("getpriority")? as i32)
+}
+
+fn attributes_of(tid: i32) -> Result<libc::sched_attr> {
+    let mut attr = blank();
+    // SAFETY: the structure may be written to for the size given.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, tid, &raw mut attr, ATTR_SIZE, 0) };
+    Errno::result(result).context("sched_getattr")?;
+    Ok(attr)
+}
+
+/// How a thread is scheduled; for one that is busy with a step.
+pub fn scheduling_of(tid: i32) -> Result<Scheduling> {
+    let attr = attributes_of(tid)?;
+    let known = Policy::ALL
+        .iter()
+        .find(|(_, number)| *number as u32 == attr.sched_policy);
+    let Some((policy, _)) = known else {
+        bail!("thread {tid} has policy {}", attr.sched_policy);
+    };
+    Ok(Scheduling {
+        policy: *policy,
+        nice: nice_of(tid)?,
+        priority: attr.sched_priority,
+        reset_on_fork: attr.sched_flags & libc::SCHED_FLAG_RESET_ON_FORK as u64 != 0,
+    })
+}
+
 impl Thread {
     /// The nice value.
     pub fn nice(&self) -> Result<i32> {
-        // SAFETY: plain numbers.
-        let result = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, self.tid) };
-        // The system call has no negative results, so it counts the other way.
-        Ok(20 - Errno::result(result).context("getpriority")? as i32)
+        nice_of(self.tid)
     }
 
     /// Gives the thread a nice value.
@@ -164,37 +206,9 @@ impl Thread {
         set_nice(self.tid, nice)
     }
 
-    fn attributes(&self) -> Result<libc::sched_attr> {
-        let mut attr = blank();
-        // SAFETY: the structure may be written to for the size given.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_sched_getattr,
-                self.tid,
-                &raw mut attr,
-                ATTR_SIZE,
-                0,
-            )
-        };
-        Errno::result(result).context("sched_getattr")?;
-        Ok(attr)
-    }
-
     /// How the thread is scheduled.
     pub fn scheduling(&self) -> Result<Scheduling> {
-        let attr = self.attributes()?;
-        let known = Policy::ALL
-            .iter()
-            .find(|(_, number)| *number as u32 == attr.sched_policy);
-        let Some((policy, _)) = known else {
-            bail!("thread {} has policy {}", self.tid, attr.sched_policy);
-        };
-        Ok(Scheduling {
-            policy: *policy,
-            nice: self.nice()?,
-            priority: attr.sched_priority,
-            reset_on_fork: attr.sched_flags & libc::SCHED_FLAG_RESET_ON_FORK as u64 != 0,
-        })
+        scheduling_of(self.tid)
     }
 
     /// Schedules the thread so.
@@ -204,7 +218,7 @@ impl Thread {
 
     /// How long the thread runs at a time, in nanoseconds, if its policy has that.
     pub fn slice(&self) -> Result<u64> {
-        Ok(self.attributes()?.sched_runtime)
+        Ok(attributes_of(self.tid)?.sched_runtime)
     }
 
     /// Has it run so long at a time, at nice 0.

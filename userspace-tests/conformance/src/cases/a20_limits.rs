@@ -203,6 +203,16 @@ fn above(cx: &mut Cx) -> Result<()> {
             ),
             (Scheduling::fifo(10), raised(Scheduling::fifo(10)), 0),
         ],
+    )?;
+    // Without any limit not even its policy changes, unless it gives up real time.
+    manager.limit(Resource::RLIMIT_RTPRIO, 0)?;
+    serve(
+        cx,
+        &mut manager,
+        &[
+            (Scheduling::round_robin(60), own, 0),
+            (Scheduling::round_robin(10), raised(Scheduling::fifo(10)), 0),
+        ],
     )
 }
 

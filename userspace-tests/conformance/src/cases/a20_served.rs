@@ -227,6 +227,9 @@ fn caller_more_urgent(cx: &mut Cx) -> Result<()> {
         normal,
         -9,
     )?;
+    // Nothing that is not real time comes before the least of it.
+    let fifo = Scheduling::fifo(1);
+    serve(cx, NORMAL, heir(Policy::Normal, -20), fifo, raised(fifo), 0)?;
     let fifo = Scheduling::fifo(11);
     serve(
         cx,

@@ -6,6 +6,7 @@ use super::a20_served::{expected, heir, node, priority, raised};
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
+use harness::scheduling::{schedule, scheduling_of, share_cpu};
 use harness::{
     Bc, Call, Case, Cx, Errno, Exchange, Parcel, Policy, Scheduling, Thread, Transactions, check_eq,
 };
@@ -17,6 +18,12 @@ pub const CASES: &[Case] = &[
         sleeping_thread,
     )
     .covers(&["A20.3", "A20.4"]),
+    priority(
+        "a20/raised-before-it-runs",
+        "a thread that waits is raised before it is woken, so a busy CPU does not keep it waiting",
+        raised_before_it_runs,
+    )
+    .covers(&["A20.3"]),
     priority(
         "a20/loopers",
         "each looper serves at the priority of its own caller",
@@ -43,7 +50,7 @@ pub const CASES: &[Case] = &[
     .covers(&["A20.3"]),
     priority(
         "a20/plain-node",
-        "a node without the flags is served as ever, whoever calls",
+        "a node without the flags is served as ever, whoever calls, and policies are left alone",
         plain_node,
     )
     .covers(&["A20.6"]),
@@ -92,6 +99,29 @@ fn sleeping_thread(cx: &mut Cx) -> Result<()> {
         check_eq!(second.scheduling()?, owner);
         client.receive()?;
     }
+    Ok(())
+}
+
+fn raised_before_it_runs(cx: &mut Cx) -> Result<()> {
+    let mut manager = manager_scheduled(cx, NORMAL, heir(Policy::Normal, 19))?;
+    let mut second = manager.spawn_thread()?;
+    second.version()?.ok();
+    let caller = Scheduling::fifo(20);
+    let mut client = client_scheduled(cx, caller)?;
+    let server = second.tid;
+    share_cpu(&[0, client.tid, server])?;
+    let waiting = second.begin_exchange(&Exchange::read())?;
+    waiting.wait_blocked()?;
+    // The test comes before the client, and the client before whoever was not raised: the thread has
+    // not run since it was woken.
+    schedule(0, Scheduling::fifo(90))?;
+    client.send(&[Call::to(0).into()])?;
+    let woken = scheduling_of(server)?;
+    schedule(0, NORMAL)?;
+    check_eq!(woken, expected(cx, raised(caller), NORMAL));
+    let returns = waiting.returns()?;
+    second.answer(delivery_in(&returns)?, Call::reply())?;
+    check_eq!(second.scheduling()?, NORMAL);
     Ok(())
 }
 
@@ -144,7 +174,13 @@ fn oneway(cx: &mut Cx) -> Result<()> {
         (heir(Policy::Normal, -7), Scheduling::normal(-7), 10),
     ] {
         let mut manager = manager_scheduled(cx, owner, flags)?;
-        for sender in [Scheduling::fifo(60), Scheduling::normal(19)] {
+        for (sender, looper) in [
+            (Scheduling::fifo(60), false),
+            (Scheduling::normal(19), true),
+        ] {
+            if looper {
+                manager.send(&[Bc::EnterLooper])?;
+            }
             let mut client = client_scheduled(cx, sender)?;
             oneway_received(&mut client, &mut manager)?;
             let expected = expected(cx, ours, owner.with_nice(mainline));
@@ -207,13 +243,16 @@ fn plain_node(cx: &mut Cx) -> Result<()> {
                 manager.schedule(own)?;
                 let call = call_received(&mut client, &mut manager)?;
                 check_eq!(manager.scheduling()?, own);
+                // What it gives itself meanwhile is its own affair.
+                let changed = Scheduling::round_robin(4);
+                manager.schedule(changed)?;
                 manager.answer(&call, Call::reply())?;
                 complete(&mut manager)?;
-                check_eq!(manager.scheduling()?, own);
+                check_eq!(manager.scheduling()?, changed);
                 let reply = client.receive()?;
                 client.free(&reply)?;
                 expect_nothing(&mut manager)?;
-                check_eq!(manager.scheduling()?, own);
+                check_eq!(manager.scheduling()?, changed);
             }
         }
     }

@@ -189,7 +189,7 @@ pub(crate) struct Own {
 
 impl Own {
     /// As a priority; `None` under a policy that is not inherited.
-    pub(crate) const fn priority(self) -> Option<Priority> {
+    pub(crate) fn priority(self) -> Option<Priority> {
         match Policy::from_number(self.policy) {
             Some(policy) if policy.is_real_time() => Priority::new(policy, self.real_time as i8),
             Some(policy) => Priority::new(policy, self.nice),

@@ -7,12 +7,13 @@
 
 use crate::case::{Case, Cx, Skip};
 use crate::deadline::Deadline;
-use crate::process::{die_with_parent, pidfd};
+use crate::process::die_with_parent;
 use crate::seen::{self, Seen};
 use crate::{server, wire};
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setpgid};
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,17 @@ fn members(leader: Pid) -> Vec<i32> {
 /// Ends what is left of the group and awaits all our children.
 fn clean_up(child: Pid) -> Result<()> {
     let deadline = Deadline::step();
+    // Blocked, the signal is kept for the descriptor; whoever ended before shows below.
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGCHLD);
+    let before = mask.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let ends = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let result = end_and_await(child, &ends, deadline);
+    before.thread_set_mask()?;
+    result
+}
+
+fn end_and_await(child: Pid, ends: &SignalFd, deadline: Deadline) -> Result<()> {
     match killpg(child, Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(error) => return Err(error).context("end the case's processes"),
@@ -150,32 +162,17 @@ fn clean_up(child: Pid) -> Result<()> {
         match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => {
                 ensure!(
-                    !deadline.passed(),
+                    deadline.wait_readable(ends.as_fd())?,
                     "processes of the case cannot be ended: {}",
                     whereabouts(child)
                 );
-                await_one_of(child, deadline)?;
+                ends.read_signal()?;
             }
             Ok(_) => {}
             Err(Errno::ECHILD) => return Ok(()),
             Err(error) => return Err(error).context("await the case's processes"),
         }
     }
-}
-
-/// Waits for some process of the group to end.
-fn await_one_of(leader: Pid, deadline: Deadline) -> Result<()> {
-    for pid in members(leader) {
-        let pid = Pid::from_raw(pid);
-        // May have ended meanwhile, or have left nothing but its entry.
-        let _ = kill(pid, Signal::SIGKILL);
-        if let Ok(fd) = pidfd(pid) {
-            deadline.wait_readable(fd.as_fd())?;
-            return Ok(());
-        }
-    }
-    std::thread::yield_now();
-    Ok(())
 }
 
 /// In the case's own process.

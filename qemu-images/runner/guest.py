@@ -133,7 +133,7 @@ class Run:
         disks = [os.environ["CLIENTS_IMAGE"]] if options.clients else []
         arguments = machine.command_line(
             self.folder, os.path.join(self.kernel_folder, "vmlinuz"), os.path.join(self.folder, "initrd"),
-            machine.kernel_line(options.lsm, options.icount, options.lane.append + options.append),
+            machine.kernel_line(self.accel, options.lsm, options.icount, options.lane.append + options.append),
             accel=self.accel, smp=options.smp, memory=options.memory, icount=options.icount,
             shell=options.shell, disks=disks, extra=options.qemu_arg,
         )

@@ -212,16 +212,28 @@ class Run:
             file.write(self.log())
 
 
+def excerpt(log, allowed, before=5, lines=70):
+    """What explains a condemned run: the log from its first finding on, else the end of it."""
+    rows = log.splitlines()
+    found = {line for _, line in verdict.findings(log, allowed)}
+    first = next((number for number, row in enumerate(rows) if row.strip() in found), None)
+    if first is None:
+        return "the end of the kernel log", rows[-lines:]
+    start = max(0, first - before)
+    return f"the kernel log from line {start + 1} of {len(rows)} on", rows[start:start + lines]
+
+
 def show_log(run, complaints):
-    """After a condemned run: the complaints, the log around them, and where all of it is."""
+    """After a condemned run: the complaints, the log around the first of them, and where all of it is."""
     kept = os.path.join(BUILD, "guest")
     os.makedirs(kept, exist_ok=True)
     path = os.path.join(kept, f"failed-{time.strftime('%H%M%S')}-{os.getpid()}.log")
     log = run.log()
     with open(path, "w", encoding="utf-8") as file:
         file.write(log + "\n--- console ---\n" + run.text("console") + "\n--- QEMU ---\n" + run.text("errors"))
-    print("--- end of the kernel log " + "-" * 40, file=sys.stderr)
-    print("\n".join(log.splitlines()[-60:]), file=sys.stderr)
+    title, rows = excerpt(log, run.options.allow)
+    print(f"--- {title} ".ljust(66, "-"), file=sys.stderr)
+    print("\n".join(rows), file=sys.stderr)
     print("-" * 66, file=sys.stderr)
     for complaint in complaints[:20]:
         print(f"guest failed: {complaint}", file=sys.stderr)

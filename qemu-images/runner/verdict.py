@@ -21,7 +21,7 @@ RULES = [
     ("refcount", r"refcount_t: "),
     ("list corruption", r"list_(add|del) corruption"),
     ("debug objects", r"ODEBUG: "),
-    ("leak", r"kmemleak: \d+ new suspected memory leaks"),
+    ("leak", r"kmemleak: (unreferenced object|\d+ new suspected memory leaks)"),
     ("objects left", r"rust_binder: .* left at unload"),
     ("Rust panic", r"rust_kernel: panicked|rust_panic"),
 ]

@@ -245,6 +245,8 @@ fn of_sleeping_thread(cx: &mut Cx) -> Result<()> {
     ] {
         let mut manager = limited(cx, NORMAL, real_time, nice)?;
         let mut client = client_scheduled(cx, Scheduling::fifo(60))?;
+        client.limit(Resource::RLIMIT_RTPRIO, 99)?;
+        client.limit(Resource::RLIMIT_NICE, 40)?;
         let waiting = manager.begin_exchange(&Exchange::read())?;
         waiting.wait_blocked()?;
         client.send(&[Call::to(0).into()])?;

@@ -78,6 +78,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A4.11", "A19.22"]),
     core(
+        "a4/extended-error-after-success",
+        "a transaction that is sent leaves no error of one before it, but its number",
+        extended_error_after_success,
+    )
+    .covers(&["A4.11"]),
+    core(
         "a4/extended-error-per-thread",
         "threads do not see each other's errors",
         extended_error_per_thread,
@@ -281,6 +287,18 @@ fn extended_error_cleared(cx: &mut Cx) -> Result<()> {
         next.id,
         error.id
     );
+    Ok(())
+}
+
+fn extended_error_after_success(cx: &mut Cx) -> Result<()> {
+    let _manager = cx.manager()?;
+    let mut client = cx.client()?;
+    client.write(&[Call::to(77).into()])?.ok()?;
+    expect(&mut client, &[BR_NOOP, BR_FAILED_REPLY])?;
+    client.send(&[Call::oneway(0).into()])?;
+    let error = client.extended_error()?;
+    check_eq!((error.command, error.param), (BR_OK, 0));
+    check!(error.id != 0, "transactions are numbered");
     Ok(())
 }
 

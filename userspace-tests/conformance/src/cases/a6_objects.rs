@@ -71,6 +71,16 @@ fn object_unaligned(cx: &mut Cx) -> Result<()> {
             BR_FAILED_REPLY,
             Some(Errno::EINVAL),
         )?;
+        // Also if that is where it is.
+        let mut parcel = Parcel::new().binder(NODE.0, NODE.1).bytes(&[0; 8]);
+        parcel.data.splice(..0, vec![0; offset as usize]);
+        parcel.offsets = vec![offset];
+        fails(
+            &mut client,
+            Call::to(0).parcel(parcel),
+            BR_FAILED_REPLY,
+            Some(Errno::EINVAL),
+        )?;
     }
     Ok(())
 }

@@ -41,6 +41,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A6.24"]),
     core(
+        "a7/handle-held-weakly-by-one",
+        "so it is if others hold the node strongly",
+        held_weakly_by_one,
+    )
+    .covers(&["A6.24"]),
+    core(
         "a7/handle-of-dead-node",
         "a handle of a dead node can be sent on",
         of_dead_node,
@@ -141,6 +147,28 @@ fn unknown(cx: &mut Cx) -> Result<()> {
             Some(Errno::EINVAL),
         )?;
     }
+    Ok(())
+}
+
+fn held_weakly_by_one(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut owner = cx.client()?;
+    let mut third = cx.client()?;
+    let handle = give_node(&mut owner, &mut manager, NODE)?;
+    pass_handle(&mut manager, &mut third, handle)?;
+    manager.send(&[Bc::Increfs(handle), Bc::Release(handle)])?;
+    let _call = call_received(&mut third, &mut manager)?;
+    manager
+        .write(&[Call::reply().parcel(Parcel::new().handle(handle)).into()])?
+        .ok()?;
+    check_returns!(
+        third.read()?,
+        [BR_NOOP, BR_TRANSACTION_COMPLETE, BR_FAILED_REPLY]
+    );
+    check_eq!(
+        error_of(&mut third)?,
+        (BR_FAILED_REPLY, param(Some(Errno::EINVAL)))
+    );
     Ok(())
 }
 

@@ -7,9 +7,11 @@ use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
 use harness::device::USUAL_SIZE;
+use harness::scheduling::{schedule, share_cpu};
 use harness::thread::PAGE;
 use harness::{
-    Bc, Br, Call, Case, Cx, Errno, Exchange, Parcel, Transactions, check, check_eq, check_returns,
+    Bc, Br, Call, Case, Cx, Errno, Exchange, Parcel, Scheduling, Transactions, check, check_eq,
+    check_returns,
 };
 
 pub const CASES: &[Case] = &[
@@ -120,8 +122,13 @@ pub const CASES: &[Case] = &[
         one_waiter_per_call,
     ),
     core(
+        "a8/work-left-for-others",
+        "what one read leaves is there for another thread",
+        work_left,
+    ),
+    core(
         "a8/work-passed-on",
-        "a thread that leaves work behind wakes another",
+        "a thread that was woken and leaves without the work wakes another for it",
         work_passed_on,
     ),
 ];
@@ -437,6 +444,36 @@ fn one_waiter_per_call(cx: &mut Cx) -> Result<()> {
 }
 
 fn work_passed_on(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut client = cx.client()?;
+    let mut first = manager.spawn_thread()?;
+    let mut last = manager.spawn_thread()?;
+    first.version()?.ok();
+    last.version()?.ok();
+    // The second message waits until the buffer of the first is freed.
+    for code in [1, 2] {
+        client.send(&[Call::oneway(0).code(code).into()])?;
+    }
+    let served = manager.receive()?;
+    manager.schedule(Scheduling::fifo(20))?;
+    share_cpu(&[0, manager.tid, last.tid])?;
+    let reading = first.begin_exchange(&Exchange::read())?;
+    reading.wait_blocked()?;
+    let woken = last.begin_exchange(&Exchange::read())?;
+    woken.wait_blocked()?;
+    // The test comes first here and the thread that is woken last, so the signal is there before it
+    // looks for work.
+    schedule(0, Scheduling::fifo(90))?;
+    manager.free(&served)?;
+    woken.interrupt()?;
+    schedule(0, Scheduling::normal(0))?;
+    check_eq!(woken.outcome()?.result, Err(Errno::EINTR));
+    let returns = reading.returns()?;
+    check_eq!(delivery_in(&returns)?.data.code, 2);
+    Ok(())
+}
+
+fn work_left(cx: &mut Cx) -> Result<()> {
     let mut manager = cx.manager()?;
     let mut client = cx.client()?;
     let mut second = manager.spawn_thread()?;

@@ -216,12 +216,13 @@ impl Node {
 
     /// Ends a node that was made for a message which was not sent after all.
     pub fn drop_unused(this: &Arc<Item<Node>>) {
+        let _wakeup;
         let mut inner = this.inner.lock();
         if !inner.detached {
             // A reference that comes and goes: if it was the only one, this is the end.
             inner.counts.ref_added();
             let after = inner.counts.ref_removed(&this.strong);
-            let _wakeup = Self::settle(this, &mut inner, after);
+            _wakeup = Self::settle(this, &mut inner, after);
         }
     }
 
@@ -232,6 +233,7 @@ impl Node {
         sender: Option<ThreadKey>,
         is_manager: bool,
     ) -> Result<(), Refused> {
+        let _wakeup;
         let mut inner = this.inner.lock();
         if inner.detached && !this.is_dead() {
             return Err(Refused::Detached);
@@ -252,7 +254,7 @@ impl Node {
                     Ok(enqueue) => enqueue,
                     Err(_) => {
                         let after = inner.counts.ref_removed(&this.strong);
-                        let _wakeup = Self::settle(this, &mut inner, after);
+                        _wakeup = Self::settle(this, &mut inner, after);
                         return Err(Refused::NotStrong);
                     }
                 }

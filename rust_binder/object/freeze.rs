@@ -26,7 +26,7 @@
 
 /// Where a request stands.
 ///
-/// Guarded by the inner lock of the process that made the request.
+/// Guarded by the lock of the process that made the request, see `process::Freeze`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FreezeState {
     /// Nothing is to be told: all was told and answered, or the owner was dead from the start.

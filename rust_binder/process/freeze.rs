@@ -3,8 +3,8 @@
 //! Requests to be told of freezing and thawing.
 //!
 //! A [`Freeze`] is owned by the reference for which it was requested, by the node whose owner it
-//! watches, and by whichever queue of the watching process holds it. How far it is, is guarded by a
-//! lock of its own, the innermost one.
+//! watches, and by whichever queue of the watching process holds it. How far it is, changes with the
+//! watcher's lock held; it has a lock of its own as well, the innermost one, which nobody waits for.
 
 use super::{
     Inner,

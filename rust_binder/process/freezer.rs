@@ -49,7 +49,7 @@ impl Process {
         }
         drop(inner);
         if frozen.is_ok() {
-            self.tell_watchers(true);
+            self.tell_watchers();
         }
         frozen
     }
@@ -57,11 +57,12 @@ impl Process {
     /// Thaws the process.
     pub fn thaw(&self) {
         self.lock().freezer.thaw();
-        self.tell_watchers(false);
+        self.tell_watchers();
     }
 
-    /// Tells all who asked to be told. Follows `binder_add_freeze_work()`.
-    fn tell_watchers(&self, is_frozen: bool) {
+    /// Tells all who asked to be told whether the process is frozen. Follows
+    /// `binder_add_freeze_work()`.
+    fn tell_watchers(&self) {
         let mut from = Some(0);
         while let Some(ptr) = from {
             let inner = self.lock();
@@ -73,7 +74,7 @@ impl Process {
             let Some(node) = next else {
                 return;
             };
-            node.owner_changed(is_frozen);
+            node.owner_changed();
             from = node.name.ptr.checked_add(1);
         }
     }

@@ -58,7 +58,7 @@ impl Node {
                 }
                 match inner.watchers.insert(watcher) {
                     Ok(key) => {
-                        _wakeup = this.introduce(inner.watchers.get(key));
+                        _wakeup = this.tell_state(inner.watchers.get(key));
                         return Ok(Some(key));
                     }
                     Err(returned) => watcher = returned,
@@ -73,9 +73,9 @@ impl Node {
         }
     }
 
-    /// Tells a new watcher what there is to know already. The node is locked: news that is older or
-    /// newer comes before or after.
-    fn introduce(&self, watcher: Option<&Watcher>) -> Wakeup {
+    /// Tells a watcher whether the owner is frozen, if that is what it wants to know. The node is
+    /// locked: whoever tells it last knows best.
+    fn tell_state(&self, watcher: Option<&Watcher>) -> Wakeup {
         match watcher {
             Some(Watcher::Freeze(freeze)) => {
                 let is_frozen = self.owner.lock().freezer.is_frozen();
@@ -91,21 +91,24 @@ impl Node {
     }
 
     /// The owner was frozen or thawed. Whoever begins to watch from now on knows.
-    pub(super) fn owner_changed(&self, is_frozen: bool) {
+    pub(super) fn owner_changed(&self) {
         let mut place = None;
-        while let Some(freeze) = self.next_freeze(&mut place) {
-            drop(Freeze::changed(&freeze, is_frozen));
-        }
+        while self.tell_next_freeze(&mut place) {}
     }
 
-    /// The next behind `place` who wants to know whether the owner is frozen.
-    fn next_freeze(&self, place: &mut Option<slab::Key>) -> Option<Arc<Item<Freeze>>> {
+    /// Tells the next behind `place` who wants to know whether the owner is frozen; `false` if there
+    /// is none.
+    fn tell_next_freeze(&self, place: &mut Option<slab::Key>) -> bool {
+        let _wakeup;
         let inner = self.inner.lock();
         loop {
-            let (key, watcher) = inner.watchers.after(*place)?;
+            let Some((key, watcher)) = inner.watchers.after(*place) else {
+                return false;
+            };
             *place = Some(key);
-            if let Watcher::Freeze(freeze) = watcher {
-                return Some(freeze.clone());
+            if let Watcher::Freeze(_) = watcher {
+                _wakeup = self.tell_state(Some(watcher));
+                return true;
             }
         }
     }

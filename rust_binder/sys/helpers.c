@@ -60,25 +60,33 @@ void rust_binder_wake(struct task_struct *task, bool sync)
  * Whether a task, which need not be the current one, has CAP_SYS_NICE. Stock
  * kernels export that question for the current task only, hence the loan: it
  * is answered by all that has a say, and no complaint of that task is logged.
+ * That the privilege was used is not noted either, since it is not the
+ * current task's.
  */
 bool rust_binder_has_sys_nice(struct task_struct *task)
 {
 	const struct cred *cred = get_task_cred(task);
 	const struct cred *own = override_creds(cred);
+	bool noted = current->flags & PF_SUPERPRIV;
 	bool has = ns_capable_noaudit(&init_user_ns, CAP_SYS_NICE);
 
+	if (!noted)
+		current->flags &= ~PF_SUPERPRIV;
 	put_cred(revert_creds(own));
 	return has;
 }
 
 /*
  * The structure is not among the bindings. A slice of 0 is the usual one, and
- * real-time policies have none.
+ * real-time policies have none. Real time has no timer slack either; the
+ * scheduler takes it away, and gives the default one back.
  */
 int rust_binder_set_scheduling(struct task_struct *task, u32 policy,
 			       u32 priority, s32 nice, u32 slice,
-			       bool reset_on_fork)
+			       u64 timer_slack, bool reset_on_fork)
 {
+	bool was_real_time = task->policy == SCHED_FIFO || task->policy == SCHED_RR;
+	int ret;
 	struct sched_attr attr = {
 		.size		= sizeof(attr),
 		.sched_policy	= policy,
@@ -90,7 +98,10 @@ int rust_binder_set_scheduling(struct task_struct *task, u32 policy,
 	if (policy == SCHED_NORMAL || policy == SCHED_BATCH)
 		attr.sched_runtime = slice;
 
-	return sched_setattr_nocheck(task, &attr);
+	ret = sched_setattr_nocheck(task, &attr);
+	if (!ret && was_real_time && !priority && timer_slack)
+		task->timer_slack_ns = timer_slack;
+	return ret;
 }
 
 /* put_user() of one word: a dozen instructions, where a copy takes five dozen. */

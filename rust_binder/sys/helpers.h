@@ -15,7 +15,7 @@ void rust_binder_finish_sleep(void);
 bool rust_binder_has_sys_nice(struct task_struct *task);
 int rust_binder_set_scheduling(struct task_struct *task, u32 policy,
 			       u32 priority, s32 nice, u32 slice,
-			       bool reset_on_fork);
+			       u64 timer_slack, bool reset_on_fork);
 void rust_binder_wake(struct task_struct *task, bool sync);
 bool rust_binder_put_word(u32 __user *address, u32 word);
 bool rust_binder_user_error_ratelimit(void);

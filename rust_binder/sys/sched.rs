@@ -24,6 +24,7 @@ extern "C" {
         priority: u32,
         nice: i32,
         slice: u32,
+        timer_slack: u64,
         reset_on_fork: bool,
     ) -> i32;
 }
@@ -123,6 +124,8 @@ pub struct Scheduling {
     pub real_time: u8,
     /// Whether what it forks starts with an ordinary policy.
     pub reset_on_fork: bool,
+    /// By how many nanoseconds its timers may be late, 0 in real time.
+    timer_slack: u64,
 }
 
 /// The slice that a task asked for, in nanoseconds; 0 if it never did.
@@ -153,6 +156,7 @@ impl Scheduling {
                 nice,
                 real_time: (&raw const (*task).rt_priority).read_volatile() as u8,
                 reset_on_fork: bindings::task_struct::sched_reset_on_fork_raw(task) != 0,
+                timer_slack: (&raw const (*task).timer_slack_ns).read_volatile(),
             }
         }
     }
@@ -183,7 +187,11 @@ impl Scheduling {
     ///
     /// What the scheduler refuses, such as a policy that a BPF scheduler keeps a task from.
     pub fn apply(self, task: &Task) -> Result {
-        let own = Self::of(task);
+        let own = Self {
+            // Not a reason to do anything: it comes back with an ordinary policy.
+            timer_slack: self.timer_slack,
+            ..Self::of(task)
+        };
         if own == self {
             return Ok(());
         }
@@ -211,6 +219,7 @@ impl Scheduling {
                 self.real_time.into(),
                 self.nice.into(),
                 slice(task),
+                self.timer_slack,
                 self.reset_on_fork,
             )
         })

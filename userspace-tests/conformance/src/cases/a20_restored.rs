@@ -14,7 +14,7 @@ use harness::{
 pub const CASES: &[Case] = &[
     priority(
         "a20/slice-kept",
-        "a thread that asked for a slice of its own keeps it",
+        "a thread that asked for a slice of its own, or for timer slack, keeps it",
         slice_kept,
     )
     .covers(&["A20.4"]),
@@ -141,7 +141,9 @@ fn at_fifo(cx: &Cx, owner: Scheduling) -> Scheduling {
 
 fn slice_kept(cx: &mut Cx) -> Result<()> {
     const SLICE: u64 = 7_000_000;
+    const SLACK: u64 = 123_456;
     let mut manager = manager_scheduled(cx, NORMAL, heir(Policy::Batch, 0))?;
+    manager.must(libc::SYS_prctl, &[libc::PR_SET_TIMERSLACK as u64, SLACK])?;
     let usual = manager.slice()?;
     for slice in [SLICE, usual] {
         manager.set_slice(slice)?;
@@ -151,6 +153,8 @@ fn slice_kept(cx: &mut Cx) -> Result<()> {
             let call = call_received(&mut client, &mut manager)?;
             manager.answer(&call, Call::reply())?;
             check_eq!(manager.slice()?, slice, "called by {caller:?}");
+            let slack = manager.must(libc::SYS_prctl, &[libc::PR_GET_TIMERSLACK as u64])?;
+            check_eq!(slack as u64, SLACK, "called by {caller:?}");
             check_eq!(manager.scheduling()?, scheduling);
             complete(&mut manager)?;
         }

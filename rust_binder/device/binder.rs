@@ -16,10 +16,7 @@ use crate::{
 };
 use kernel::{
     bindings,
-    fs::{
-        file::flags::O_NONBLOCK,
-        File, //
-    },
+    fs::File,
     mm::virt::VmaNew,
     prelude::*,
     sync::{
@@ -59,7 +56,7 @@ impl Device for Binder {
     }
 
     fn ioctl(process: ArcBorrow<'_, Process>, file: &File, cmd: u32, arg: usize) -> Result {
-        ioctl::dispatch(process, cmd, arg as u64, file.flags() & O_NONBLOCK != 0)
+        ioctl::dispatch(process, file, cmd, arg as u64)
     }
 
     /// Only the process that opened the file can map it; the rest of the rules are the space's.

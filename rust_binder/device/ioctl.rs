@@ -33,6 +33,10 @@ use crate::{
     },
 };
 use kernel::{
+    fs::{
+        file::flags::O_NONBLOCK,
+        File, //
+    },
     prelude::*,
     sync::{
         Arc,
@@ -42,16 +46,17 @@ use kernel::{
 };
 
 /// Carries out the request `cmd` with the argument `arg`. Follows `binder_ioctl()`.
-pub fn dispatch(process: ArcBorrow<'_, Process>, cmd: u32, arg: u64, nonblock: bool) -> Result {
+pub fn dispatch(process: ArcBorrow<'_, Process>, file: &File, cmd: u32, arg: u64) -> Result {
     let task = kernel::current!();
     let thread = process.current_thread(task)?;
     let session = Session {
+        file,
         process,
         thread,
         task,
     };
     let result = match cmd {
-        ioctl::WRITE_READ => write_read(&session, arg, nonblock),
+        ioctl::WRITE_READ => write_read(&session, arg),
         ioctl::SET_MAX_THREADS => set_max_threads(&process, arg),
         ioctl::SET_CONTEXT_MGR => set_manager(process, None),
         ioctl::SET_CONTEXT_MGR_EXT => match user::read::<FlatObject>(arg) {
@@ -76,7 +81,8 @@ pub fn dispatch(process: ArcBorrow<'_, Process>, cmd: u32, arg: u64, nonblock: b
         ioctl::GET_EXTENDED_ERROR => extended_error(&session, arg),
         _ => Err(EINVAL),
     };
-    process.returned(thread);
+    // Nothing of the process is used after the last reference to its file is gone.
+    let _file = process.returned(thread);
     if let Err(error) = &result {
         if *error != EINTR && *error != EAGAIN && *error != ERESTARTSYS {
             user_error!(process, "ioctl {cmd:#x} failed: {error:?}\n");
@@ -86,7 +92,7 @@ pub fn dispatch(process: ArcBorrow<'_, Process>, cmd: u32, arg: u64, nonblock: b
 }
 
 /// Follows `binder_ioctl_write_read()`.
-fn write_read(session: &Session<'_>, arg: u64, nonblock: bool) -> Result {
+fn write_read(session: &Session<'_>, arg: u64) -> Result {
     let raw = user::read::<WriteRead>(arg)?;
     let mut transfer = raw.validate().map_err(|_| EFAULT)?;
     let mut result = Ok(());
@@ -97,6 +103,7 @@ fn write_read(session: &Session<'_>, arg: u64, nonblock: bool) -> Result {
         }
     }
     if result.is_ok() && transfer.read.size() > 0 {
+        let nonblock = session.file.flags() & O_NONBLOCK != 0;
         result = session.read(&mut transfer.read, nonblock);
     }
     user::write(arg, &transfer.to_wire())?;

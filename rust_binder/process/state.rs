@@ -257,22 +257,36 @@ impl Process {
     }
 
     /// Ends the current thread's duty to return from its next read at once.
+    ///
+    /// Returns the file that was to be held so long; with its last reference the process goes.
     #[inline]
-    pub fn returned(&self, key: ThreadKey) {
-        if self.attention.load(Relaxed) == 0 {
-            return;
-        }
-        if let Some(thread) = self.lock().thread(key).filter(|thread| thread.need_return) {
-            thread.need_return = false;
-            self.attention.add(-1, Relaxed);
+    pub fn returned(&self, key: ThreadKey) -> Option<ARef<File>> {
+        match self.attention.load(Relaxed) {
+            0 => None,
+            _ => self.returned_for_cause(key),
         }
     }
 
-    /// Makes a thread, which is running now, return from its read instead of waiting in it.
-    pub fn require_return(&self, key: ThreadKey) {
-        if let Some(thread) = self.lock().thread(key).filter(|thread| !thread.need_return) {
-            thread.need_return = true;
-            self.attention.add(1, Relaxed);
+    #[cold]
+    fn returned_for_cause(&self, key: ThreadKey) -> Option<ARef<File>> {
+        let mut inner = self.lock();
+        let thread = inner.thread(key).filter(|thread| thread.need_return)?;
+        thread.need_return = false;
+        self.attention.add(-1, Relaxed);
+        thread.held_file.take()
+    }
+
+    /// Makes a thread, which is running now, return from its read instead of waiting in it, and holds
+    /// the process's file until then.
+    pub fn require_return(&self, key: ThreadKey, file: ARef<File>) {
+        let _held_before;
+        let mut inner = self.lock();
+        if let Some(thread) = inner.thread(key) {
+            if !thread.need_return {
+                thread.need_return = true;
+                self.attention.add(1, Relaxed);
+            }
+            _held_before = thread.held_file.replace(file);
         }
     }
 

@@ -40,8 +40,10 @@ use crate::{
 };
 use core::mem::MaybeUninit;
 use kernel::{
+    fs::File,
     prelude::*,
     sync::{
+        aref::ARef,
         poll::PollCondVarBox,
         Arc, //
     },
@@ -93,7 +95,7 @@ pub struct ThreadState {
     /// What it is to read.
     pub todo: Todo,
     /// The calls it serves and waits for, innermost last.
-    pub stack: KVec<Frame>,
+    pub stack: KVVec<Frame>,
     /// What went wrong last.
     pub extended_error: ExtendedError,
     /// Present while it sleeps in a read.
@@ -113,6 +115,8 @@ pub struct ThreadState {
     pub spare_call: Option<Arc<Call>>,
     /// What it is to be given back.
     pub displaced: Displaced,
+    /// The process's file while an operation lasts that may have closed the descriptor it came by.
+    pub(super) held_file: Option<ARef<File>>,
     _count: Count,
 }
 
@@ -139,7 +143,7 @@ impl ThreadState {
             return_error: false,
             reply_error: false,
             todo: Todo::new(),
-            stack: KVec::with_capacity(STACK_DEPTH, GFP_KERNEL_ACCOUNT)?,
+            stack: KVVec::with_capacity(STACK_DEPTH, GFP_KERNEL_ACCOUNT)?,
             extended_error: ExtendedError {
                 id: 0,
                 command: returns::OK,
@@ -153,6 +157,7 @@ impl ThreadState {
             spare_message: None,
             spare_call: None,
             displaced: Displaced::new(),
+            held_file: None,
             _count: Count::new(census::Kind::Thread),
         })
     }
@@ -289,7 +294,7 @@ impl ThreadState {
     /// `false` if that takes more memory than `enlarged` has; it is to be an empty vector, and none
     /// where memory was not found necessary yet, because dropping even an empty one costs a call.
     #[inline]
-    pub fn make_stack_room(&mut self, enlarged: &mut Option<KVec<Frame>>) -> bool {
+    pub fn make_stack_room(&mut self, enlarged: &mut Option<KVVec<Frame>>) -> bool {
         if self.stack.len() < self.stack.capacity() {
             return true;
         }

@@ -137,8 +137,8 @@ impl Todo {
                 let code = self
                     .queue
                     .remove_first::<Code>(|code| code.is_completion_of(debug_id));
-                // It goes back to the end, which is where it was: only the thread itself, which is
-                // busy here, queues behind its own completions.
+                // It goes to the end. A call for this thread may have come meanwhile and is read
+                // before it now, as in C, where such a code is queued after the message was sent.
                 if let Some(mut code) = code {
                     code.number = number;
                     self.push::<Code>(code);

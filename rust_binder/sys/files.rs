@@ -21,13 +21,8 @@ pub fn get(fd: u32) -> Result<ARef<File>, BadFdError> {
 
 /// Closes a descriptor of the current process, if there is such a one.
 ///
-/// It may be the one by which the running operation came, and that may have been the last reference
-/// to its file. The file is nevertheless there until the operation is over: whatever task drops the
-/// last reference, `fput()` leaves the rest to the moment when it returns to user space. That must
-/// not be long, so callers see to it that the task does not sleep before.
-///
-/// Nothing of this needs a piece of task work of our own, as in C, with a function in a module that
-/// could be unloaded before it has run.
+/// It may be the one by which the running operation came, which need not hold a reference of its own to
+/// the file: callers hold one until the operation is over.
 pub fn close(fd: u32) {
     // SAFETY: This is process context, and callers hold no lock: closing may sleep.
     unsafe { bindings::close_fd(fd) };

@@ -13,7 +13,7 @@
 //! | [`scatter`]  | buffers, and lists of files in them, on their way                 |
 //! | [`read`]     | waiting, and the loop over what a thread has to read              |
 //! | [`deliver`]  | a message becomes a return and a buffer                           |
-//! | [`priority`] | nice values: of callers, of nodes, of threads that wait           |
+//! | [`priority`] | how urgent a thread is that serves, waits, or has replied          |
 //! | [`release`]  | the end of a buffer, a thread, a process                          |
 //!
 //! This room has no data of its own. It locks what the `process` room holds, in the order that
@@ -45,6 +45,7 @@ use crate::process::{
     ThreadKey, //
 };
 use kernel::{
+    fs::File,
     sync::ArcBorrow,
     task::CurrentTask, //
 };
@@ -52,6 +53,8 @@ use kernel::{
 /// The thread that runs, in the process whose file it uses.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
+    /// The file by which the operation came.
+    pub file: &'a File,
     /// The process.
     pub process: ArcBorrow<'a, Process>,
     /// The thread.

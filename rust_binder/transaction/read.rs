@@ -244,7 +244,7 @@ impl Session<'_> {
             }
             let depth = thread.stack.len().saturating_mul(2).max(1);
             drop(inner);
-            enlarged = Some(KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
+            enlarged = Some(KVVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
         }
     }
 

@@ -71,15 +71,17 @@ impl Session<'_> {
 
     /// Closes the files that came in lists, in the current process, whatever its numbers mean now.
     ///
-    /// The thread goes back to user space as soon as it can: the end of a file waits for that.
+    /// The binder file itself may be among them, and another process may close it at the same time: it is
+    /// held until this operation is over. The thread goes back to user space as soon as it can, since
+    /// the end of the files waits for that.
     fn close_listed(&self, attachments: &Attachments) {
         let Some(numbers) = &attachments.listed else {
             return;
         };
+        self.process.require_return(self.thread, self.file.into());
         for number in numbers {
             files::close(*number);
         }
-        self.process.require_return(self.thread);
     }
 }
 

@@ -270,7 +270,7 @@ impl Session<'_> {
     fn fetch(&self, memory: &mut CallMemory, depth: Option<usize>) -> Result {
         if let Some(depth) = depth {
             let depth = depth.saturating_mul(2).max(1);
-            memory.stack = Some(KVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
+            memory.stack = Some(KVVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
         }
         if memory.call.is_none() {
             let call = Call {
@@ -396,7 +396,7 @@ pub(super) struct Begun {
 struct CallMemory {
     call: Option<Pin<UniqueArc<Call>>>,
     /// A larger stack for the thread.
-    stack: Option<KVec<Frame>>,
+    stack: Option<KVVec<Frame>>,
 }
 
 /// When the sender is to be told that its message is on its way.

@@ -81,6 +81,11 @@ pub const CASES: &[Case] = &[
         "a buffer may close the very descriptor it is given back with",
         closes_device_in_use,
     ),
+    core(
+        "a7/fda-closes-shared-device",
+        "a buffer may close the descriptor it is given back with while others close theirs",
+        closes_shared_device,
+    ),
 ];
 
 /// Sends the writing ends of pipes in one array, alone in its buffer.
@@ -301,5 +306,35 @@ fn closes_device_in_use(cx: &mut Cx) -> Result<()> {
     check_returns!(outcome.ok()?.returns()?, [BR_NOOP]);
     check!(!is_open(&mut manager, sent.fd)?);
     manager.unmap()?;
+    cx.wait_for_vacancy()
+}
+
+fn closes_shared_device(cx: &mut Cx) -> Result<()> {
+    let (mut manager, mut client) = both(cx)?;
+    let sent = sent(&mut client, &mut manager)?;
+    let device = manager.endpoint.fd;
+    // A process of one thread, to which its descriptor is as good as a reference of its own.
+    let mut child = manager.fork()?;
+    let trap = child.trap()?;
+    child.must(libc::SYS_dup2, &[device as u64, sent.fd as u64])?;
+    close(&mut child, device)?;
+    child.endpoint.fd = sent.fd;
+    let free = [Bc::FreeBuffer(sent.call.data.buffer)];
+    let exchange = Exchange::write(&free)
+        .and_read()
+        .read_buffer(trap.page)
+        .nonblocking();
+    let step = child.begin_exchange(&exchange)?;
+    trap.wait(&step)?;
+    // The buffer is gone, and the descriptor, but the thread is not back yet.
+    manager.unmap()?;
+    close(&mut manager, device)?;
+    let mut other = cx.unmapped()?;
+    check_eq!(
+        other.ioctl(BINDER_SET_CONTEXT_MGR, 0u32)?.err(),
+        Some(Errno::EBUSY)
+    );
+    trap.release(&[])?;
+    step.outcome()?.ok()?;
     cx.wait_for_vacancy()
 }

@@ -56,10 +56,11 @@ pub fn summarise(results: &[CaseResult]) -> bool {
         .filter(|result| !result.failed() && result.skipped())
         .count();
     let passed = results.len() - failed - skipped;
-    if skipped > 0 {
-        println!("{skipped} skipped, for the reasons above");
+    match skipped {
+        0 => println!("{passed} passed, {failed} failed"),
+        // For the reasons above.
+        _ => println!("{passed} passed, {failed} failed, {skipped} skipped"),
     }
-    println!("{passed} passed, {failed} failed");
     failed == 0
 }
 

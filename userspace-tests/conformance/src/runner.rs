@@ -25,15 +25,16 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
-    /// Whether it passed everywhere; a case that is skipped everywhere has not
-    /// passed, but has not failed either.
+    /// Whether it failed somewhere; a case that is skipped everywhere has not passed, but has not
+    /// failed either. One that is skipped somewhere only compares nothing.
     pub fn failed(&self) -> bool {
-        self.runs.iter().any(|run| {
+        let fails = self.runs.iter().any(|run| {
             matches!(
                 run.report.verdict,
                 Verdict::Failed(_) | Verdict::TimedOut(_)
             )
-        })
+        });
+        fails || self.skipped() && !self.runs.iter().all(is_skipped)
     }
 
     /// Whether it expects something else of the Rust driver.
@@ -43,9 +44,7 @@ impl CaseResult {
 
     /// Whether it said nothing, somewhere.
     pub fn skipped(&self) -> bool {
-        self.runs
-            .iter()
-            .any(|run| matches!(run.report.verdict, Verdict::Skipped(_)))
+        self.runs.iter().any(is_skipped)
     }
 }
 
@@ -129,6 +128,10 @@ fn compare_notes(runs: &mut [Run], devices: &[Device]) {
         };
         run.report.verdict = Verdict::Failed(format!("observed otherwise: {message}"));
     }
+}
+
+fn is_skipped(run: &Run) -> bool {
+    matches!(run.report.verdict, Verdict::Skipped(_))
 }
 
 /// Whether a verdict is the good one.

@@ -33,6 +33,9 @@ impl Counts {
         let deadline = Deadline::step();
         loop {
             let now = active(&self.file).map_err(|error| format!("{error:#}"))?;
+            if now.is_empty() {
+                return Err(format!("{} counts nothing", self.file.display()));
+            }
             let left: Vec<String> = now
                 .iter()
                 .filter(|(name, count)| **count > self.before.get(*name).copied().unwrap_or(0))

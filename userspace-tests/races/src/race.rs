@@ -2,7 +2,7 @@
 
 //! The rounds of a scenario: when each thread begins, and what became of it.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use harness::race::{Finish, Party, Step, make_urgent, now, run};
 use harness::{Cx, Thread};
 use std::sync::Mutex;
@@ -40,11 +40,16 @@ pub struct Race {
     lead: u64,
     late: u64,
     longest: u64,
+    /// Rounds of which the ends are known, and those of them in which two were at it at once.
+    timed: u64,
+    met: u64,
     random: fastrand::Rng,
 }
 
 /// Enough for a message to each thread when nothing disturbs.
 const LEAD: u64 = 400_000;
+/// If threads did not meet in so many rounds, they never will.
+const ENOUGH: u64 = 20;
 /// A machine that is later than this is just slow.
 const LONGEST_LEAD: u64 = 20_000_000;
 
@@ -61,6 +66,8 @@ impl Race {
             lead: LEAD,
             late: 0,
             longest: 0,
+            timed: 0,
+            met: 0,
             random: fastrand::Rng::new(),
         };
         for number in plan.first..plan.first.saturating_add(plan.rounds) {
@@ -85,6 +92,12 @@ impl Race {
         cx.note("rounds", plan.rounds);
         cx.note("late", race.late);
         cx.note("longest ns", race.longest);
+        cx.note("met", format!("{} of {}", race.met, race.timed));
+        ensure!(
+            race.met > 0 || race.timed < ENOUGH,
+            "nobody met anybody in {} rounds",
+            race.timed
+        );
         Ok(())
     }
 
@@ -106,7 +119,7 @@ impl Race {
     pub fn run(&mut self, parties: Vec<(&mut Thread, Vec<Step>)>) -> Result<Vec<Result<Finish>>> {
         let start = now() + self.lead + self.plan.span;
         let parallel = self.plan.parallel;
-        let parties = parties
+        let parties: Vec<Party<'_>> = parties
             .into_iter()
             .enumerate()
             .map(|(index, (thread, steps))| {
@@ -127,7 +140,9 @@ impl Race {
                 }
             })
             .collect();
+        let starts: Vec<u64> = parties.iter().map(|party| party.start).collect();
         let finished = run(parties)?;
+        self.note_meeting(&starts, &finished);
         for finish in finished.iter().flatten() {
             match finish.took {
                 Some(took) => self.longest = self.longest.max(took),
@@ -138,5 +153,20 @@ impl Race {
             }
         }
         Ok(finished)
+    }
+
+    /// Takes note of whether some of them ran at the same time.
+    fn note_meeting(&mut self, starts: &[u64], finished: &[Result<Finish>]) {
+        let took = |finish: &Result<Finish>| finish.as_ref().ok().and_then(|finish| finish.took);
+        let mut spans: Vec<(u64, u64)> = starts
+            .iter()
+            .zip(finished)
+            .filter_map(|(start, finish)| Some((*start, start + took(finish)?)))
+            .collect();
+        spans.sort_unstable();
+        if spans.len() > 1 {
+            self.timed += 1;
+            self.met += u64::from(spans.windows(2).any(|pair| pair[1].0 < pair[0].1));
+        }
     }
 }

@@ -58,6 +58,12 @@ pub const CASES: &[Case] = &[
         epoll_all_idle,
     )
     .covers(&["A13.2"]),
+    core(
+        "a13/epoll-work-left",
+        "a thread that leaves work behind wakes whoever could take it",
+        epoll_work_left,
+    )
+    .covers(&["A13.2", "A8.2"]),
     core("a13/epoll-death", "epoll tells of a death", epoll_death),
     core(
         "a13/epoll-survives-thread-exit",
@@ -136,13 +142,13 @@ fn event(events: i32) -> Vec<u8> {
     bytes
 }
 
-fn epoll_control(thread: &mut Thread, epoll: u64, operation: i32) -> Result<()> {
+fn epoll_control(thread: &mut Thread, epoll: u64, operation: i32, events: i32) -> Result<()> {
     let device = thread.endpoint.fd as u64;
     let arguments = vec![
         Value(epoll),
         Value(operation as u64),
         Value(device),
-        Memory(event(libc::EPOLLIN)),
+        Memory(event(events)),
     ];
     thread
         .syscall_with(libc::SYS_epoll_ctl, arguments)?
@@ -153,8 +159,12 @@ fn epoll_control(thread: &mut Thread, epoll: u64, operation: i32) -> Result<()> 
 
 /// An epoll of the thread that watches its device.
 fn epoll_on(thread: &mut Thread) -> Result<u64> {
+    epoll_for(thread, libc::EPOLLIN)
+}
+
+fn epoll_for(thread: &mut Thread, events: i32) -> Result<u64> {
     let epoll = thread.must(libc::SYS_epoll_create1, &[0])? as u64;
-    epoll_control(thread, epoll, libc::EPOLL_CTL_ADD)?;
+    epoll_control(thread, epoll, libc::EPOLL_CTL_ADD, events)?;
     Ok(epoll)
 }
 
@@ -188,6 +198,22 @@ fn epoll_call(cx: &mut Cx) -> Result<()> {
     check_eq!(epoll_ready(&mut manager, epoll, EVER)?, 1);
     manager.receive()?;
     check_eq!(epoll_ready(&mut manager, epoll, NOW)?, 0);
+    Ok(())
+}
+
+fn epoll_work_left(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let (mut first, mut second) = (cx.client()?, cx.client()?);
+    let mut other = manager.spawn_thread()?;
+    other.version()?.ok();
+    // An edge is told once, so that the next one shows.
+    let epoll = epoll_for(&mut other, libc::EPOLLIN | libc::EPOLLET)?;
+    first.send(&[Call::to(0).code(1).into()])?;
+    second.send(&[Call::to(0).code(2).into()])?;
+    check_eq!(epoll_ready(&mut other, epoll, EVER)?, 1);
+    check_eq!(epoll_ready(&mut other, epoll, NOW)?, 0);
+    check_eq!(manager.receive()?.data.code, 1);
+    check_eq!(epoll_ready(&mut other, epoll, EVER)?, 1);
     Ok(())
 }
 
@@ -262,8 +288,8 @@ fn epoll_survives_exit(cx: &mut Cx) -> Result<()> {
         complete(&mut client)?;
         let call = manager.receive()?;
         manager.free(&call)?;
-        epoll_control(&mut thread, epoll, libc::EPOLL_CTL_DEL)?;
-        epoll_control(&mut thread, epoll, libc::EPOLL_CTL_ADD)?;
+        epoll_control(&mut thread, epoll, libc::EPOLL_CTL_DEL, libc::EPOLLIN)?;
+        epoll_control(&mut thread, epoll, libc::EPOLL_CTL_ADD, libc::EPOLLIN)?;
         close(&mut thread, epoll as i32)?;
         thread.end()?;
     }

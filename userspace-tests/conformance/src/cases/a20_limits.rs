@@ -20,6 +20,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A20.5"]),
     priority(
+        "a20/privileged-elsewhere",
+        "CAP_SYS_NICE in another user name space is none",
+        privileged_elsewhere,
+    )
+    .covers(&["A20.5"]),
+    priority(
         "a20/limit-of-real-time",
         "RLIMIT_RTPRIO is the highest real-time priority without CAP_SYS_NICE",
         real_time,
@@ -104,6 +110,19 @@ fn serve(cx: &Cx, manager: &mut Process, calls: &[(Scheduling, Scheduling, i32)]
         complete(manager)?;
     }
     Ok(())
+}
+
+fn privileged_elsewhere(cx: &mut Cx) -> Result<()> {
+    let mut manager = manager_scheduled(cx, NORMAL, heir(Policy::Normal, 19))?;
+    manager.limit(Resource::RLIMIT_NICE, 0)?;
+    manager.limit(Resource::RLIMIT_RTPRIO, 0)?;
+    // It has every capability now, in a name space of its own.
+    manager.must(libc::SYS_unshare, &[libc::CLONE_NEWUSER as u64])?;
+    let calls = [
+        (Scheduling::fifo(50), NORMAL, 0),
+        (Scheduling::normal(-5), NORMAL, 0),
+    ];
+    serve(cx, &mut manager, &calls)
 }
 
 fn privileged(cx: &mut Cx) -> Result<()> {

@@ -8,6 +8,7 @@ use crate::fixtures::*;
 use crate::kernel_log::KernelLog;
 use anyhow::Result;
 use binder_abi::ioc::io;
+use harness::deadline::Deadline;
 use harness::{Call, Case, Cx, Errno, Exchange, Transactions, check, check_eq};
 use nix::sys::resource::Resource;
 
@@ -43,6 +44,7 @@ fn failures(cx: &mut Cx) -> Result<()> {
     }
     let told = log.count(&[&process.pid().to_string(), "ioctl"])?;
     match cx.is_rust_driver() {
+        // None at all, if others have told enough just before.
         true => check!(told < OFTEN, "{told} lines"),
         false => check_eq!(told, OFTEN),
     }
@@ -67,16 +69,22 @@ fn nice_limit(cx: &mut Cx) -> Result<()> {
     manager.drop_sys_nice()?;
     let mut client = client_at(cx, 0)?;
     let mut log = KernelLog::open()?;
-    let calls = 20;
-    for _ in 0..calls {
-        let call = call_received(&mut client, &mut manager)?;
-        manager.answer(&call, Call::reply())?;
-        complete(&mut manager)?;
-        client.receive()?;
+    let deadline = Deadline::step();
+    let mut told = 0;
+    // C limits this one too, together with everything else that user space does wrong: it may take a
+    // while until there is room for it.
+    while told == 0 && !deadline.passed() {
+        for _ in 0..20 {
+            let call = call_received(&mut client, &mut manager)?;
+            manager.answer(&call, Call::reply())?;
+            complete(&mut manager)?;
+            client.receive()?;
+        }
+        told = log.count(&["RLIMIT_NICE not set"])?;
+        if cx.is_rust_driver() {
+            break;
+        }
     }
-    let told = log.count(&["RLIMIT_NICE not set"])?;
-    // C limits this one too, together with everything else that user space does wrong.
-    let most = if cx.is_rust_driver() { 0 } else { calls * 4 };
-    check!(told <= most, "{told} lines");
+    check_eq!(told > 0, !cx.is_rust_driver(), "{told} lines");
     Ok(())
 }

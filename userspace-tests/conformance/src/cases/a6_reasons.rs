@@ -72,7 +72,7 @@ pub const CASES: &[Case] = &[
         "two files of one process may call one another; oneway calls name no process",
         two_files,
     )
-    .covers(&["A19.9"]),
+    .covers(&["A19.9", "A3.1"]),
     core(
         "a6/flags-of-replies",
         "TF_ACCEPT_FDS, TF_STATUS_CODE and TF_ROOT_OBJECT arrive, in calls and replies",

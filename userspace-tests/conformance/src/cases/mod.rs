@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases, by section of the reference.
+//! The cases, by section of `coverage/rows.toml`.
 
 use anyhow::Result;
 use harness::{Case, Cx};
@@ -20,6 +20,7 @@ mod a11_wait;
 mod a12_denied;
 mod a12_identity;
 mod a12_labels;
+mod a12_memory;
 mod a12_namespaces;
 mod a13_poll;
 mod a13_thread_exit;
@@ -111,6 +112,7 @@ pub fn all() -> Vec<Case> {
         a11_gone::CASES,
         a12_identity::CASES,
         a12_labels::CASES,
+        a12_memory::CASES,
         a12_namespaces::CASES,
         a12_denied::CASES,
         a13_poll::CASES,

@@ -54,11 +54,13 @@ pub fn run(options: &Shortage) -> Result<bool> {
     let (mut passed, mut failed) = (0, 0);
     for want in [Want::Memory, Want::Copies] {
         fault::prepare(&options.module, want)?;
+        let mut hits = 0;
         for scene in scenes::all().filter(|scene| options.selects(scene)) {
             let line = format!("{want:?} {:<18} {}", scene.name, scene.claim);
             match repeat(scene, want, options) {
                 Ok(count) => {
                     passed += 1;
+                    hits += count;
                     println!("ok     {line} ({count} failed in turn)");
                 }
                 Err(error) => {
@@ -67,6 +69,10 @@ pub fn run(options: &Shortage) -> Result<bool> {
                 }
             }
         }
+        ensure!(
+            hits > 0 || !options.filters.is_empty(),
+            "{want:?}: nothing failed in any scene, so fault injection is not at work"
+        );
     }
     println!("{passed} passed, {failed} failed");
     Ok(failed == 0 && passed > 0)
@@ -106,6 +112,7 @@ fn nothing_left(objects: &Path) -> Result<()> {
     let deadline = Deadline::step();
     loop {
         let text = fs::read_to_string(objects).with_context(|| objects.display().to_string())?;
+        ensure!(!text.is_empty(), "{} counts nothing", objects.display());
         let left: Vec<&str> = text
             .lines()
             .filter(|line| !line.contains(": active 0 "))

@@ -236,7 +236,11 @@ fn exec_vs_call(cx: &mut Cx) -> Result<()> {
         let exec = Step::Syscall(libc::SYS_execve, vec![path, arguments, none]);
         let call = vec![call_and_wait(Call::to(0)).into()];
         // Neither is there afterwards to say how it ended.
-        drop(race.run(vec![(&mut caller, call), (&mut other, vec![exec])])?);
+        let ends = race.run(vec![(&mut caller, call), (&mut other, vec![exec])])?;
+        check!(
+            ends.iter().all(Result::is_err),
+            "the program was not replaced"
+        );
         drop(other);
         caller.kill()?;
         // The call may have gone out before.

@@ -5,7 +5,7 @@
 use crate::buffer::layout::{Layout, LayoutError, Section, Sizes, MAX_SPACE};
 use proptest::prelude::*;
 
-/// The reference's check, with the overflows of C: zero for sizes that make no sense.
+/// The C driver's check, with the overflows of C: zero for sizes that make no sense.
 fn sanitized(sizes: &Sizes) -> u64 {
     let align = |size: u64| size.wrapping_add(7) & !7;
     let both = align(sizes.data).wrapping_add(align(sizes.offsets));

@@ -157,7 +157,7 @@ fn fifty_buffers_are_no_spam() {
                 .spam_suspect
         })
         .collect();
-    // The reference does not count the new buffer itself when its place was never used before.
+    // The C driver does not count the new buffer itself when its place was never used before.
     assert_eq!(suspects, [52]);
 }
 

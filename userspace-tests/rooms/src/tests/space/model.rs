@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A literal model of the allocator: a list of buffers by address, walked whenever anything is to
-//! be known, with the reference's accounting of oneway buffers.
+//! be known, with the C driver's accounting of oneway buffers.
 //!
 //! It does not choose places: it is told where a range was put, and says whether there may be one.
 
@@ -40,7 +40,7 @@ impl Model {
         }
     }
 
-    /// Whether the reference finds room.
+    /// Whether the C driver finds room.
     pub(super) fn has_room(&self, size: u32, oneway: bool) -> bool {
         let room = !oneway || self.free_async >= size;
         room && self

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Section A12: whose memory it is that a message takes.
+
+use super::core;
+use anyhow::{Context, Result};
+use harness::case::Skip;
+use harness::{Call, Case, Cx, Transactions, check};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub const CASES: &[Case] = &[core(
+    "a12/memory-is-charged",
+    "memory that a message takes is the sender's, by its memory cgroup; on C nobody's",
+    memory_is_charged,
+)];
+
+const MIB: u64 = 1 << 20;
+
+/// A memory cgroup, removed in the end.
+struct Group(PathBuf);
+
+impl Group {
+    fn new() -> Result<Self> {
+        let root = Path::new("/sys/fs/cgroup");
+        let file = root.join("cgroup.controllers");
+        let known = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        if !known.split_whitespace().any(|name| name == "memory") {
+            return Err(Skip("the kernel has no memory cgroups".into()).into());
+        }
+        fs::write(root.join("cgroup.subtree_control"), "+memory").context("+memory")?;
+        let path = root.join(format!("case-{}", std::process::id()));
+        fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+
+    fn add(&self, pid: i32) -> Result<()> {
+        fs::write(self.0.join("cgroup.procs"), pid.to_string()).context("cgroup.procs")
+    }
+
+    /// Bytes of kernel memory charged to it, those of user space's pages aside.
+    fn kernel(&self) -> Result<u64> {
+        let text = fs::read_to_string(self.0.join("memory.stat")).context("memory.stat")?;
+        let bytes = text.lines().find_map(|line| line.strip_prefix("kernel "));
+        bytes
+            .context("no line \"kernel\"")?
+            .parse()
+            .context("kernel")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // While a process is in it, it stays; the guest goes soon.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn memory_is_charged(cx: &mut Cx) -> Result<()> {
+    let group = Group::new()?;
+    let _manager = cx.manager_with_size(4 * MIB)?;
+    let mut client = cx.client()?;
+    group.add(client.pid())?;
+    let before = group.kernel()?;
+    client.send(&[Call::to(0).data(&vec![1; 2 * MIB as usize]).into()])?;
+    let charged = group.kernel()?.saturating_sub(before);
+    match cx.is_rust_driver() {
+        true => check!(charged >= 2 * MIB, "{charged}"),
+        false => check!(charged < MIB, "{charged}"),
+    }
+    Ok(())
+}

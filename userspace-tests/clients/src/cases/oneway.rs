@@ -4,7 +4,6 @@
 
 use super::{Case, Recording, Said, Stage, patience};
 use anyhow::{Context, Result, ensure};
-use std::time::Instant;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -14,10 +13,6 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "oneway_to_callback",
         run: to_callback,
-    },
-    Case {
-        name: "oneway_does_not_wait",
-        run: does_not_wait,
     },
     Case {
         name: "oneway_then_call",
@@ -73,23 +68,6 @@ fn to_callback(stage: &Stage) -> Result<String> {
         "more arrived than were sent"
     );
     Ok(format!("{count} from the service, in order"))
-}
-
-fn does_not_wait(stage: &Stage) -> Result<String> {
-    // 100 notes keep the service busy for at least 7 ms; sending must not take that from the client's time in turn.
-    let service = stage.serve()?;
-    let start = Instant::now();
-    for number in 0..100 {
-        service.testbed.note(number).said("note")?;
-    }
-    let sent = start.elapsed();
-    let notes = service.testbed.notes(100).said("notes")?;
-    ensure!(
-        notes.numbers.len() == 100,
-        "{} of 100 arrived",
-        notes.numbers.len()
-    );
-    Ok(format!("100 sent in {} µs, all arrived", sent.as_micros()))
 }
 
 fn then_call(stage: &Stage) -> Result<String> {

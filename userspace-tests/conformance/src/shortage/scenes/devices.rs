@@ -8,7 +8,7 @@ use crate::shortage::steps::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::device::USUAL_SIZE;
-use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check};
+use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq};
 
 pub const ALL: &[Case] = &[
     scene("open", "a device is opened", open),
@@ -80,7 +80,8 @@ fn looper(cx: &mut Cx) -> Result<()> {
 fn poll(cx: &mut Cx) -> Result<()> {
     let mut manager = cx.manager()?;
     let mut client = cx.client()?;
-    let ((), hit) = watched(cx, &mut manager, |thread| thread.poll_events().map(drop))?;
+    let (events, hit) = watched(cx, &mut manager, |thread| thread.poll_events())?;
+    check_eq!(events & libc::POLLERR != 0, hit, "{events:#x}");
     client.send(&[Call::oneway(0).into()])?;
     let events = manager.poll_events()?;
     check!(

@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_free_however_often_it_is_given_back() {
+        let mut tree = FreeTree::allocate(2).expect("memory");
+        tree.give(65);
+        tree.give(65);
+        assert_eq!(tree.lowest(), Some(65));
+        tree.take(65);
+        assert_eq!(tree.lowest(), None);
+    }
+
+    #[test]
     fn there_are_no_more_numbers_than_one_root_stands_for() {
         assert!(FreeTree::allocate(MAX_WORDS + 1).is_err());
         let mut none = FreeTree::new();

@@ -265,3 +265,26 @@ fn index(handle: Handle) -> usize {
 
 // Every number that the tree can hold is a handle.
 const _: () = assert!(MAX_WORDS * LEAF <= u32::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        HandleTable,
+        Lowest,
+        LEAF, //
+    };
+
+    #[test]
+    fn the_end_is_where_the_last_entry_was() {
+        let mut table = HandleTable::new();
+        for number in 1..LEAF * 3 {
+            if let Some(growth) = table.growth() {
+                drop(table.grow(growth.allocate().expect("memory")));
+            }
+            let place = table.vacant(Lowest::FromOne).expect("there is one");
+            place.fill(());
+            // So emptying the table visits no leaf that never had an entry.
+            assert_eq!(table.top, number / LEAF + 1);
+        }
+    }
+}

@@ -211,3 +211,31 @@ impl Accounts {
         self.set_unused(at);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Accounts,
+        FIRST, //
+    };
+
+    #[test]
+    fn an_account_closes_alone() {
+        // They share a bucket of the first table.
+        let senders = [1, 2, 3].map(|number| number * FIRST as i32);
+        for closed in senders {
+            let mut accounts = Accounts::new();
+            let table = Accounts::make_table(accounts.next_len()).expect("memory");
+            drop(accounts.grow(table));
+            for sender in senders {
+                let at = accounts.open(sender).expect("there is room");
+                accounts.charge(at, 8);
+            }
+            let at = accounts.find(closed).expect("it is open");
+            accounts.discharge(at, 8);
+            for sender in senders {
+                assert_eq!(accounts.find(sender).is_some(), sender != closed);
+            }
+        }
+    }
+}

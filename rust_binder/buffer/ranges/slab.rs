@@ -325,3 +325,41 @@ impl<T> Slab<T> {
         self.used - vacant
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Slab,
+        KEEP, //
+    };
+
+    fn grow(slab: &mut Slab<()>) {
+        let chunk = Slab::make_chunk(slab.next_chunk()).expect("memory");
+        assert!(slab.grow(chunk).is_some());
+    }
+
+    #[test]
+    fn every_slot_is_used() {
+        let mut slab = Slab::new();
+        for _ in 0..4 {
+            grow(&mut slab);
+            for left in (0..slab.room()).rev() {
+                assert!(slab.occupy().is_some());
+                assert_eq!(slab.room(), left);
+            }
+            assert!(slab.occupy().is_none());
+        }
+    }
+
+    #[test]
+    fn enough_is_kept_for_the_usual() {
+        let mut slab = Slab::new();
+        for _ in 0..10 {
+            grow(&mut slab);
+        }
+        assert!(slab.room() > 10 * KEEP);
+        assert!(slab.trim().is_some());
+        assert!((KEEP..2 * KEEP).contains(&slab.room()));
+        assert!(slab.occupy().is_some());
+    }
+}

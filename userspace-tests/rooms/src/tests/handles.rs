@@ -30,7 +30,7 @@ impl Model {
 /// Enters the way the driver does.
 fn insert<E>(table: &mut HandleTable<E>, lowest: Lowest, entry: E) -> Result<Handle, NoMemory> {
     let mut room = None;
-    loop {
+    for _ in 0..3 {
         if let Some(room) = room.take() {
             drop(table.grow(room));
         }
@@ -42,6 +42,7 @@ fn insert<E>(table: &mut HandleTable<E>, lowest: Lowest, entry: E) -> Result<Han
         let growth = table.growth().expect("there is no place");
         room = Some(growth.allocate()?);
     }
+    panic!("there is no place after it has grown");
 }
 
 #[derive(Clone, Debug)]
@@ -279,4 +280,23 @@ fn a_hundred_thousand_come_and_go() {
     assert_eq!(kept, 63);
     drop(table);
     assert_eq!(Rc::strong_count(&entry), 1);
+}
+
+#[test]
+fn the_highest_goes_first_after_the_table_was_small() {
+    let mut table = HandleTable::new();
+    for number in 1..200_u64 {
+        insert(&mut table, Lowest::FromOne, number).expect("memory");
+    }
+    for number in 64..200 {
+        assert_eq!(table.remove(Handle(number)), Some(number.into()));
+    }
+    while table.shrink().is_some() {}
+    // The first of the second leaf.
+    let handle = insert(&mut table, Lowest::FromOne, 64).expect("memory");
+    assert_eq!(handle, Handle(64));
+    for number in (1..=64).rev() {
+        assert_eq!(table.pop(), Some((Handle(number), number.into())));
+    }
+    assert_eq!(table.pop(), None);
 }

@@ -52,6 +52,7 @@ proptest! {
             sent.read_size.saturating_sub(sent.read_consumed) as usize
         );
         prop_assert_eq!(transfer.read.base(), sent.read_buffer as usize);
+        prop_assert_eq!(transfer.read.size(), sent.read_size as usize);
         transfer.write.advance(written);
         transfer.read.advance(read);
         let expected = protocol::WriteRead {
@@ -77,6 +78,13 @@ proptest! {
         words[field] = value;
         let received: Untrusted<NodeInfoForRef> = receive(&words);
         prop_assert_eq!(received.validate(), Err(NotZero));
+        // Nor do two of them cancel each other out.
+        for other in 1..6 {
+            let mut words = words;
+            words[other] = value;
+            let received: Untrusted<NodeInfoForRef> = receive(&words);
+            prop_assert_eq!(received.validate(), Err(NotZero));
+        }
     }
 
     #[test]

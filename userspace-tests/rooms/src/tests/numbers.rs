@@ -296,6 +296,19 @@ fn the_largest_return_is_a_call_with_a_security_context() {
 }
 
 #[test]
+fn flags_of_transactions_are_there_together_or_not() {
+    use transaction::TransactionFlags as Flags;
+    let both = Flags::from_bits(Flags::ONE_WAY.bits() | Flags::CLEAR_BUF.bits());
+    assert!(both.contains(both));
+    assert!(both.contains(Flags::CLEAR_BUF));
+    assert!(!Flags::CLEAR_BUF.contains(both));
+    assert!(!both.contains(Flags::UPDATE_TXN));
+    assert!(Flags::CLEAR_BUF.contains(Flags::from_bits(0)));
+    assert!(both.is_one_way());
+    assert!(!Flags::CLEAR_BUF.is_one_way());
+}
+
+#[test]
 fn the_number_of_a_code_is_its_lowest_byte() {
     assert_eq!(crate::abi::number(command::FREEZE_NOTIFICATION_DONE), 21);
     assert_eq!(

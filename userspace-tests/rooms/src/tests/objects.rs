@@ -283,3 +283,18 @@ fn an_object_may_end_with_the_data_and_start_with_the_end_of_another() {
         Some(ObjectError::BeyondData)
     );
 }
+
+#[test]
+fn a_type_is_looked_at_if_it_is_there_whole() {
+    let reader = ObjectReader::new(100);
+    for (offset, expected) in [
+        (92, Ok(8)),
+        (96, Ok(4)),
+        (97, Err(ObjectError::Truncated)),
+        (100, Err(ObjectError::Truncated)),
+        (94, Err(ObjectError::Misaligned)),
+    ] {
+        let (_, at) = reader.seek(offset).expect("within the data");
+        assert_eq!(reader.window(at).map(|window| window.len), expected);
+    }
+}

@@ -36,15 +36,18 @@ fn what_is_no_nice_value_leaves_it_to_the_caller() {
     }
 }
 
-proptest! {
-    #[test]
-    fn the_rule_is_that_of_c(
-        minimum in any::<u8>(), sender in -20i8..20, own in -20i8..20, oneway in any::<bool>()
-    ) {
-        prop_assert_eq!(
-            nice_for(minimum, sender, own, oneway).map(i64::from),
-            nice_in_c(minimum, sender, own, oneway)
-        );
+#[test]
+fn the_rule_is_that_of_c() {
+    for minimum in 0..=255 {
+        for (sender, own) in (-20..20).flat_map(|one| (-20..20).map(move |other| (one, other))) {
+            for oneway in [false, true] {
+                assert_eq!(
+                    nice_for(minimum, sender, own, oneway).map(i64::from),
+                    nice_in_c(minimum, sender, own, oneway),
+                    "{minimum} for {sender} on {own}"
+                );
+            }
+        }
     }
 }
 

@@ -432,3 +432,19 @@ fn a_strong_reference_is_not_made_of_a_weak_one() {
         .ref_strong_first(&strong, Notify::Nobody, true)
         .is_err());
 }
+
+#[test]
+fn without_the_lock_no_count_comes_from_zero_or_gets_there() {
+    let count = StrongCount::new();
+    assert!(!count.try_hold());
+    assert!(!count.try_drop());
+    assert_eq!(count.get(), 0);
+    let mut counts = NodeCounts::new();
+    counts.hold_strong(&count);
+    assert_eq!(count.get(), 1);
+    assert!(!count.try_drop());
+    assert!(count.try_hold());
+    assert_eq!(count.get(), 2);
+    assert!(count.try_drop());
+    assert_eq!(count.get(), 1);
+}

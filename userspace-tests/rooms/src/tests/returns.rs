@@ -203,6 +203,11 @@ fn the_request_for_a_thread_replaces_the_first_word_while_it_is_here() {
         "nothing to replace"
     );
     out.word(returns::NOOP).expect("there was room");
+    assert!(out.overwrite_first(returns::TRANSACTION_COMPLETE));
+    assert_eq!(
+        out.as_bytes(),
+        protocol::BR_TRANSACTION_COMPLETE.to_ne_bytes()
+    );
     out.word(returns::TRANSACTION_COMPLETE)
         .expect("there was room");
     assert!(out.overwrite_first(returns::SPAWN_LOOPER));
@@ -225,6 +230,22 @@ fn the_request_for_a_thread_replaces_the_first_word_while_it_is_here() {
         protocol::BR_TRANSACTION_COMPLETE.to_ne_bytes()
     );
     assert_eq!(out.span().base(), BASE);
+}
+
+#[test]
+fn a_flush_is_due_when_the_largest_return_may_not_fit() {
+    // It does, and a word beside it.
+    let mut out = ReturnBuffer::<80>::new(span(1000, 0));
+    assert!(out.is_empty());
+    assert!(!out.must_flush());
+    assert_eq!(out.word(returns::NOOP), Ok(()));
+    assert!(!out.is_empty());
+    assert!(!out.must_flush());
+    assert_eq!(out.word(returns::NOOP), Ok(()));
+    assert!(out.must_flush());
+    out.flushed();
+    assert!(out.is_empty());
+    assert!(!out.must_flush());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 /// Inserts the way the driver does.
 fn insert<T>(slab: &mut Slab<T>, mut value: T) -> Key {
-    loop {
+    for _ in 0..3 {
         match slab.insert(value) {
             Ok(key) => return key,
             Err(back) => value = back,
@@ -15,6 +15,7 @@ fn insert<T>(slab: &mut Slab<T>, mut value: T) -> Key {
         let growth = slab.growth().expect("it is full");
         drop(slab.grow(growth.allocate().expect("memory")));
     }
+    panic!("it is full after it has grown");
 }
 
 proptest! {
@@ -136,5 +137,24 @@ fn storage_that_is_not_needed_is_handed_back() {
     assert!(slab.insert(64).is_ok());
     for (value, key) in keys.into_iter().enumerate() {
         assert_eq!(slab.get(key), Some(&value));
+    }
+}
+
+#[test]
+fn a_key_is_its_parts() {
+    let mut slab = Slab::new();
+    let mut keys = Vec::new();
+    for number in 0..3 {
+        keys.push((insert(&mut slab, number), number));
+    }
+    // The same place again, with a number of its own.
+    let (stale, _) = keys.remove(1);
+    assert_eq!(slab.remove(stale), Some(1));
+    keys.push((insert(&mut slab, 3), 3));
+    for (key, number) in keys {
+        let (index, generation) = key.to_parts();
+        assert_eq!(Key::from_parts(index, generation), key);
+        assert_eq!(slab.get(Key::from_parts(index, generation)), Some(&number));
+        assert_eq!(slab.get(Key::from_parts(index, generation + 1)), None);
     }
 }

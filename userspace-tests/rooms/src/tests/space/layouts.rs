@@ -36,6 +36,27 @@ fn sizes() -> impl Strategy<Value = Sizes> {
     })
 }
 
+#[test]
+fn absurd_is_what_overflows_when_it_is_rounded_up() {
+    for size in (u64::MAX - 40)..=u64::MAX {
+        for place in 0..3 {
+            let mut sizes = [0; 3];
+            sizes[place] = size;
+            let [data, offsets, extra] = sizes;
+            let sizes = Sizes {
+                data,
+                offsets,
+                extra,
+            };
+            let expected = match size {
+                0xffff_ffff_ffff_fff9.. => LayoutError::Overflow,
+                _ => LayoutError::TooLarge,
+            };
+            assert_eq!(Layout::new(&sizes), Err(expected), "{sizes:?}");
+        }
+    }
+}
+
 const SECTIONS: [Section; 3] = [Section::Data, Section::Offsets, Section::Extra];
 
 proptest! {

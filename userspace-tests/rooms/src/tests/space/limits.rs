@@ -28,6 +28,13 @@ fn opens_once() {
 }
 
 #[test]
+fn what_does_not_fill_a_granule_is_left() {
+    for size in 4096..4112 {
+        assert_eq!(open::<()>(size).size(), size / 8 * 8);
+    }
+}
+
+#[test]
 fn whole_space_in_one_piece() {
     for size in [4096, USUAL, 4 << 20] {
         let mut ranges = open::<()>(size);
@@ -49,6 +56,7 @@ fn empty_parcels_have_addresses_of_their_own() {
         let empty = reserve(&mut ranges, &claim(0, CALLER)).unwrap();
         assert_eq!(empty.start, at * 8);
         ranges.deliver(empty.key, at);
+        assert_eq!(ranges.live(), at + 1);
     }
     for at in (0..100u32).rev() {
         let (key, _, payload) = ranges.take(at * 8).unwrap();
@@ -317,6 +325,28 @@ fn thousands_of_senders() {
         assert_eq!(ranges.free_async(), 2 << 20);
         ranges.check();
     }
+}
+
+/// More storage is asked for when there is not enough for a range and for what is cut off.
+#[test]
+fn all_blocks_but_one_are_used() {
+    let mut ranges = open::<()>(USUAL);
+    let (mut reserved, mut first) = (0, None);
+    while reserved < 500 {
+        match ranges.reserve(&claim(8, CALLER)) {
+            Ok(_) => reserved += 1,
+            Err(ReserveError::Grow(growth)) => {
+                if let Growth::Blocks(blocks) = growth {
+                    // Each chunk has twice as many as the one before; the first came with the space.
+                    let first = *first.get_or_insert(blocks / 2);
+                    assert_eq!(reserved, blocks - first - 1);
+                }
+                ranges.supply(Storage::make(growth).unwrap());
+            }
+            Err(refused) => panic!("{refused:?}"),
+        }
+    }
+    assert!(first.is_some());
 }
 
 /// After a burst, storage is handed out to be dropped; the allocator goes on as before.

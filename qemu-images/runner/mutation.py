@@ -147,7 +147,7 @@ def _files():
                 yield os.path.relpath(os.path.join(folder, name), TOP)
 
 
-def _bodies(source):
+def bodies_of(source):
     """[(start of the signature, start of the body, end)] of the functions that are in no other."""
     code, _ = tree.split_rust(source)
     found, place = [], 0
@@ -174,28 +174,28 @@ def with_all(mutants, read):
     for number, mutant in enumerate(mutants, 1):
         for path, start, end, replacement in mutant.changes(read):
             if path not in bodies:
-                bodies[path] = _bodies(read(path))
+                bodies[path] = bodies_of(read(path))
             body = next((body for body in bodies[path] if body[1] < start and end < body[2]), None)
             if body is None:
                 raise DefinitionError(f"{mutant.name}: what it changes in {path} is in no function")
             changes[path][body, number].append((start, end, replacement))
-    return {path: _with_arms(read(path), arms, mutants) for path, arms in changes.items()}
+    # Which one it is, is known when the module is loaded.
+    return {path: with_arms(read(path), arms, keep_const=False) for path, arms in changes.items()}
 
 
-def _with_arms(source, changes, mutants):
-    """The text of a file whose functions choose between bodies."""
+def with_arms(source, changes, keep_const):
+    """The text of a file whose functions choose between bodies, given {(body, number): edits}."""
     arms = defaultdict(str)
     for (body, number), edits in changes.items():
         _, begin, end = body
         text = source[begin:end]
         for start, stop, replacement in sorted(edits, reverse=True):
             text = text[:start - begin] + replacement + text[stop - begin:]
-        arms[body] += f"// {mutants[number - 1].name}\n{number} => {text}\n"
+        arms[body] += f"{number} => {text} // {number} ends\n"
     for body in sorted(arms, reverse=True):
         sign, begin, end = body
         chosen = f"{{ match crate::mutant() {{\n{arms[body]}_ => {source[begin:end]}\n}} }}"
-        # Which one it is, is known when the module is loaded.
-        before = re.sub(r"\bconst $", "", source[:sign])
+        before = source[:sign] if keep_const else re.sub(r"\bconst $", "", source[:sign])
         source = before + source[sign:begin] + chosen + source[end:]
     return source
 

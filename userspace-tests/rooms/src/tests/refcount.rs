@@ -60,6 +60,8 @@ struct World {
     counts: NodeCounts,
     strong: StrongCount,
     on: Option<List>,
+    /// A thread left with what it was to tell the owner, and nothing came after that.
+    lost: bool,
     gone: bool,
     model: model::Node,
     references: [Reference; 3],
@@ -73,6 +75,7 @@ impl World {
             counts: NodeCounts::new(),
             strong: StrongCount::new(),
             on: None,
+            lost: false,
             gone: false,
             model: model::Node::default(),
             references: Default::default(),
@@ -88,6 +91,7 @@ impl World {
             Enqueue::MoveToThread => assert!(self.on.is_some(), "it is on no list"),
         }
         self.on = Some(List::Thread);
+        self.lost = false;
     }
 
     fn after(&mut self, after: After) {
@@ -96,6 +100,7 @@ impl World {
             After::QueueToProcess => {
                 assert_eq!(self.on, None, "it is on a list");
                 self.on = Some(List::Process);
+                self.lost = false;
             }
             After::Gone { queued } => {
                 assert_eq!(queued, self.on.is_some());
@@ -265,6 +270,7 @@ impl World {
             Step::ThreadExits => {
                 if self.on == Some(List::Thread) {
                     self.on = None;
+                    self.lost = true;
                     self.counts.work_dropped();
                     self.model.on = None;
                 }
@@ -340,11 +346,12 @@ proptest! {
                 break;
             }
         }
-        // A node that anybody was told of goes when all have let go; the manager's stays.
+        // A node that anybody was told of goes when all have let go and the owner hears of it; the
+        // manager's stays.
         let known = world.counts.has_weak() || world.on.is_some();
         if !world.gone && (known || manager) {
             world.wind_up();
-            prop_assert_eq!(world.gone, !manager);
+            prop_assert!(world.gone != manager || world.lost);
         }
     }
 
@@ -413,6 +420,28 @@ fn a_node_that_is_given_away_and_returned() {
     assert_eq!(counts.ref_removed(&strong), After::Keep);
     let told = counts.commands(&strong);
     assert!(told.release && told.decrefs && told.gone && !told.increfs && !told.acquire);
+}
+
+/// As in C: the node stays until its owner dies, or somebody gets another reference.
+#[test]
+fn what_a_thread_takes_along_nobody_is_told() {
+    let mut world = World::new();
+    for step in [
+        Step::Give(0, false),
+        Step::Read,
+        Step::Done(false),
+        Step::Give(1, true),
+        Step::Drop(0, false),
+        Step::Lose(1),
+        Step::ThreadExits,
+    ] {
+        world.run(&step);
+        world.check();
+    }
+    assert!(world.lost && !world.gone && world.counts.has_weak());
+    world.run(&Step::Give(0, false));
+    world.wind_up();
+    assert!(world.gone);
 }
 
 #[test]

@@ -104,13 +104,14 @@ fn run(cli: &Cli) -> Result<bool> {
                     .map_err(|left| format!("left behind: {left}")),
                 Verdict::Failed(why) | Verdict::TimedOut(why) | Verdict::Skipped(why) => Err(why),
             };
-            let notes: Vec<String> = report
+            let mut notes: Vec<String> = report
                 .notes
                 .iter()
                 .map(|(what, seen)| format!("{what}: {seen}"))
                 .collect();
             match verdict {
-                Ok(()) => {
+                Ok(left) => {
+                    notes.extend(left);
                     passed += 1;
                     println!(
                         "{:<28} {:<12} ok      {}",

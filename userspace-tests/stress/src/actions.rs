@@ -10,7 +10,6 @@ use crate::message::{Message, Object, Parcel, Random, code};
 use crate::serve::{LOST, forwarded};
 use crate::talk::Talk;
 use crate::worker::{MAIN, Peer, Worker};
-use binder_abi::*;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -402,23 +401,12 @@ impl Caller {
     fn request_death(&mut self) {
         let target = if self.numbers.random_bool(0.3) {
             self.kept()
+                .map(|(handle, identity)| Peer { handle, identity })
         } else {
-            self.peer().map(|(_, peer)| (peer.handle, peer.identity))
+            self.peer().map(|(_, peer)| peer)
         };
-        let Some((handle, identity)) = target else {
-            return;
-        };
-        let cookie = self.worker.fresh();
-        if self.worker.deaths.request(&handle, cookie, identity) {
-            self.talk.command(
-                BC_REQUEST_DEATH_NOTIFICATION,
-                &HandleCookie {
-                    handle: handle.number,
-                    cookie,
-                },
-            );
-            self.talk.flush();
-            self.talk.line.count(Count::DeathsRequested);
+        if let Some(peer) = target {
+            self.worker.request_death(&mut self.talk, &peer);
         }
     }
 

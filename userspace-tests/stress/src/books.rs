@@ -145,6 +145,8 @@ impl Drop for Handle {
 struct Death {
     handle: Arc<Handle>,
     identity: u64,
+    /// The driver has the request. Before, it would find nothing to take back.
+    made: bool,
     told: bool,
     clearing: bool,
 }
@@ -168,6 +170,7 @@ impl Deaths {
             Death {
                 handle: handle.clone(),
                 identity,
+                made: false,
                 told: false,
                 clearing: false,
             },
@@ -175,12 +178,20 @@ impl Deaths {
         true
     }
 
+    /// Notes that the driver has a request.
+    pub fn made(&self, cookie: u64) {
+        // It may be over already.
+        if let Some(death) = lock(&self.0).get_mut(&cookie) {
+            death.made = true;
+        }
+    }
+
     /// Picks a request to be taken back now: the handle and cookie to name. `choice` chooses among them.
     pub fn take_back(&self, choice: u64) -> Option<(u32, u64)> {
         let mut deaths = lock(&self.0);
         let mut open: Vec<_> = deaths
             .iter()
-            .filter(|(_, death)| !death.clearing)
+            .filter(|(_, death)| death.made && !death.clearing)
             .map(|(&cookie, _)| cookie)
             .collect();
         open.sort_unstable();

@@ -301,17 +301,7 @@ impl Worker {
             let Some(peer) = self.look_up(talk, slot) else {
                 continue;
             };
-            let cookie = self.fresh();
-            if self.deaths.request(&peer.handle, cookie, peer.identity) {
-                talk.command(
-                    BC_REQUEST_DEATH_NOTIFICATION,
-                    &HandleCookie {
-                        handle: peer.handle.number,
-                        cookie,
-                    },
-                );
-                self.line.count(Count::DeathsRequested);
-            }
+            self.request_death(talk, &peer);
         }
         lock(&self.peers).fill(None);
         self.line
@@ -319,6 +309,20 @@ impl Worker {
             .store(u32::try_from(self.deaths.open())?, Ordering::Relaxed);
         self.release_unused(talk);
         Ok(())
+    }
+
+    /// Asks to be told of a death, unless that was done already.
+    pub fn request_death(&self, talk: &mut Talk<'_>, peer: &Peer) {
+        let (handle, cookie) = (peer.handle.number, self.fresh());
+        if self.deaths.request(&peer.handle, cookie, peer.identity) {
+            talk.command(
+                BC_REQUEST_DEATH_NOTIFICATION,
+                &HandleCookie { handle, cookie },
+            );
+            talk.flush();
+            self.deaths.made(cookie);
+            self.line.count(Count::DeathsRequested);
+        }
     }
 
     fn release_unused(&self, talk: &mut Talk<'_>) {

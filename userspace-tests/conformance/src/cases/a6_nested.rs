@@ -6,7 +6,9 @@ use super::core;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
-use harness::{Bc, Call, Case, Cx, Errno, Exchange, Parcel, Transactions, check_eq, check_returns};
+use harness::{
+    Bc, Call, Case, Cx, Errno, Exchange, Parcel, Thread, Transactions, check_eq, check_returns,
+};
 
 pub const CASES: &[Case] = &[
     core(
@@ -271,16 +273,21 @@ fn call_over_waiting_reply(cx: &mut Cx) -> Result<()> {
     let mut client = cx.client()?;
     let call = call_received(&mut client, &mut manager)?;
     manager.answer(&call, Call::reply())?;
-    // Room for the completion alone: the reply stays first in the queue.
+    refused_over(&mut client, BR_REPLY)
+}
+
+/// Has the client call while `unread` is the first in its queue.
+fn refused_over(client: &mut Thread, unread: u32) -> Result<()> {
+    // Room for the completion alone: the rest stays.
     let outcome = client.exchange(&Exchange::read().read_size(80))?.ok()?;
     check_returns!(outcome.returns()?, [BR_NOOP, BR_TRANSACTION_COMPLETE]);
     let call: Bc = Call::to(0).into();
     client.write(&[call])?.ok()?;
     check_eq!(
-        error_of(&mut client)?,
+        error_of(client)?,
         (BR_FAILED_REPLY, param(Some(Errno::EPROTO)))
     );
-    check_returns!(client.read()?, [BR_NOOP, BR_REPLY]);
+    expect(client, &[BR_NOOP, unread])?;
     check_returns!(client.read()?, [BR_NOOP, BR_FAILED_REPLY]);
     Ok(())
 }
@@ -291,16 +298,5 @@ fn call_over_waiting_call(cx: &mut Cx) -> Result<()> {
     let handle = give_node(&mut client, &mut manager, NODE)?;
     let _outer = call_received(&mut client, &mut manager)?;
     manager.send(&[Call::to(handle).into()])?;
-    // Room for the completion alone: the nested call stays first in the queue.
-    let outcome = client.exchange(&Exchange::read().read_size(80))?.ok()?;
-    check_returns!(outcome.returns()?, [BR_NOOP, BR_TRANSACTION_COMPLETE]);
-    let call: Bc = Call::to(0).into();
-    client.write(&[call])?.ok()?;
-    check_eq!(
-        error_of(&mut client)?,
-        (BR_FAILED_REPLY, param(Some(Errno::EPROTO)))
-    );
-    check_returns!(client.read()?, [BR_NOOP, BR_TRANSACTION]);
-    check_returns!(client.read()?, [BR_NOOP, BR_FAILED_REPLY]);
-    Ok(())
+    refused_over(&mut client, BR_TRANSACTION)
 }

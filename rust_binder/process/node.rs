@@ -65,7 +65,7 @@ use kernel::{
 /// An object that its process offers to others.
 #[pin_data]
 pub struct Node {
-    /// Names the node in messages, and orders nodes in tables.
+    /// Names the node in messages.
     pub debug_id: u32,
     /// What the owner calls it.
     pub name: NodeName,
@@ -171,6 +171,12 @@ impl Node {
         }
         inner.nodes.insert(entry);
         Ok(node)
+    }
+
+    /// Where the node is, which no other node is while somebody holds this one.
+    #[inline]
+    pub(super) fn address(this: &Arc<Item<Node>>) -> usize {
+        core::ptr::from_ref::<Item<Node>>(this).addr()
     }
 
     /// Tells whether the owner is gone.

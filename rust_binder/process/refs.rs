@@ -45,8 +45,9 @@ use kernel::{
 /// The references of one process.
 pub struct Refs {
     table: HandleTable<Ref>,
-    /// The handle of each node, by the node's debug id.
-    by_node: RBTree<u32, Handle>,
+    /// The handle of each node, by where the node is. The reference keeps it there; a debug id would
+    /// come again after four thousand million others.
+    by_node: RBTree<usize, Handle>,
 }
 
 /// One reference.
@@ -170,7 +171,7 @@ impl Process {
             let growth = {
                 let mut guard = self.lock_refs();
                 let refs = &mut *guard;
-                if let Some(handle) = refs.by_node.get(&node.debug_id).copied() {
+                if let Some(handle) = refs.by_node.get(&Node::address(node)).copied() {
                     let entry = refs.get(handle, Strength::Weak)?;
                     return Ok(entry
                         .increment(strength, sender, is_manager)
@@ -198,8 +199,9 @@ impl Process {
                             freeze: None,
                             _count: Count::new(census::Kind::Reference),
                         });
-                        let slot: RBTreeNodeReservation<u32, Handle> = slot;
-                        refs.by_node.insert(slot.into_node(node.debug_id, handle));
+                        let slot: RBTreeNodeReservation<usize, Handle> = slot;
+                        refs.by_node
+                            .insert(slot.into_node(Node::address(node), handle));
                         return Ok(Ok(handle));
                     }
                     (slot, vacant) => {
@@ -281,7 +283,7 @@ impl Process {
 
     fn take_reference(refs: &mut Refs, handle: Handle) -> Option<Ref> {
         let reference = refs.table.remove(handle)?;
-        refs.by_node.remove(&reference.node.debug_id);
+        refs.by_node.remove(&Node::address(&reference.node));
         Some(reference)
     }
 
@@ -305,7 +307,7 @@ impl Process {
             let mut refs = self.lock_refs();
             let popped = refs.table.pop();
             if let Some((_, reference)) = &popped {
-                refs.by_node.remove(&reference.node.debug_id);
+                refs.by_node.remove(&Node::address(&reference.node));
             }
             popped
         };

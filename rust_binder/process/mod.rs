@@ -68,7 +68,8 @@ pub use self::{
     },
     node::{
         Node,
-        Refused, //
+        Refused,
+        Ticket, //
     },
     oneway::OnewayFate,
     refs::{

@@ -79,6 +79,8 @@ pub struct Node {
     manager: Atomic<bool>,
     _count: Count,
     pub(super) strong: StrongCount,
+    /// The latest [`Ticket`]. Changed with the node and its owner locked, so either lock keeps it.
+    ticket: Atomic<u32>,
     #[pin]
     pub(super) inner: SpinLock<NodeInner>,
 }
@@ -99,9 +101,19 @@ impl Queued for Node {
     type Handle = Arc<Item<Node>>;
 
     fn into_work(handle: Self::Handle) -> Work {
-        Work::Node(handle)
+        let ticket = handle.ticket();
+        Work::Node(handle, ticket)
     }
 }
+
+/// Which time that a node was queued as work.
+///
+/// Work leaves a queue under the lock of the owner, and what is to be told is decided under that of
+/// the node, which comes first and so is taken afterwards. If another thread of the owner sends the
+/// node meanwhile, it is that thread which has to be told: the work is queued again, for that thread,
+/// and the ticket of the first is no longer the latest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u32);
 
 /// The node went out of use while it was looked up; look it up again.
 pub struct Detached;
@@ -154,6 +166,7 @@ impl Node {
                 manager: Atomic::new(false),
                 _count: Count::new(census::Kind::Node),
                 strong: StrongCount::new(),
+                ticket: Atomic::new(0),
                 inner <- kernel::new_spinlock!(NodeInner {
                     counts: NodeCounts::new(),
                     detached: false,
@@ -179,6 +192,17 @@ impl Node {
         core::ptr::from_ref::<Item<Node>>(this).addr()
     }
 
+    /// The latest ticket. The node or its owner is locked.
+    #[inline]
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket(self.ticket.load(Relaxed))
+    }
+
+    /// Makes a new ticket, for work that is about to be queued.
+    fn issue_ticket(&self) {
+        self.ticket.add(1, Relaxed);
+    }
+
     /// Tells whether the owner is gone.
     #[inline]
     pub fn is_dead(&self) -> bool {
@@ -189,7 +213,11 @@ impl Node {
     fn settle(this: &Arc<Item<Node>>, inner: &mut NodeInner, after: After) -> Wakeup {
         match after {
             After::Keep => Wakeup::none(),
-            After::QueueToProcess => this.owner.lock().push::<Node>(this.clone(), Wake::Normal),
+            After::QueueToProcess => {
+                let mut owner = this.owner.lock();
+                this.issue_ticket();
+                owner.push::<Node>(this.clone(), Wake::Normal)
+            }
             After::Gone { queued } => {
                 inner.detached = true;
                 let mut owner = this.owner.lock();
@@ -215,8 +243,11 @@ impl Node {
         };
         let mut owner = this.owner.lock();
         if enqueue == Enqueue::MoveToThread {
+            // If it is in no queue, the thread that took it out has not decided what to tell yet, and
+            // will find that its ticket is not the latest.
             owner.unqueue_node(this);
         }
+        this.issue_ticket();
         owner.push_node_to(thread, this.clone());
     }
 
@@ -239,7 +270,6 @@ impl Node {
         sender: Option<ThreadKey>,
         is_manager: bool,
     ) -> Result<(), Refused> {
-        let _wakeup;
         let mut inner = this.inner.lock();
         if inner.detached && !this.is_dead() {
             return Err(Refused::Detached);
@@ -248,25 +278,8 @@ impl Node {
             // Handles of dead nodes can still be passed on; nobody is left to be told.
             return Ok(());
         }
-        let notify = sender.map_or(Notify::Nobody, |_| Notify::Sender);
+        Self::count_first(this, &mut inner, strength, sender, is_manager)?;
         inner.counts.ref_added();
-        let enqueue = match strength {
-            Strength::Weak => inner.counts.ref_weak_first(notify),
-            Strength::Strong => {
-                match inner
-                    .counts
-                    .ref_strong_first(&this.strong, notify, is_manager)
-                {
-                    Ok(enqueue) => enqueue,
-                    Err(_) => {
-                        let after = inner.counts.ref_removed(&this.strong);
-                        _wakeup = Self::settle(this, &mut inner, after);
-                        return Err(Refused::NotStrong);
-                    }
-                }
-            }
-        };
-        Self::announce(this, enqueue, sender);
         Ok(())
     }
 
@@ -278,9 +291,20 @@ impl Node {
         is_manager: bool,
     ) -> Result<(), Refused> {
         let mut inner = this.inner.lock();
-        if this.is_dead() {
-            return Ok(());
+        match this.is_dead() {
+            true => Ok(()),
+            false => Self::count_first(this, &mut inner, strength, sender, is_manager),
         }
+    }
+
+    /// Takes the first count of `strength` of a reference, and sees that the owner is told if need be.
+    fn count_first(
+        this: &Arc<Item<Node>>,
+        inner: &mut NodeInner,
+        strength: Strength,
+        sender: Option<ThreadKey>,
+        is_manager: bool,
+    ) -> Result<(), Refused> {
         let notify = sender.map_or(Notify::Nobody, |_| Notify::Sender);
         let enqueue = match strength {
             Strength::Weak => inner.counts.ref_weak_first(notify),
@@ -361,10 +385,10 @@ impl Node {
         self.manager.load(Relaxed)
     }
 
-    /// What is to be told to the owner, whose read took the node's work from a queue.
-    pub fn read_commands(this: &Arc<Item<Node>>) -> NodeCommands {
+    /// What is to be told to the owner, whose read took the node's work from a queue, with `ticket`.
+    pub fn read_commands(this: &Arc<Item<Node>>, ticket: Ticket) -> NodeCommands {
         let mut inner = this.inner.lock();
-        if inner.detached {
+        if inner.detached || this.ticket() != ticket {
             return NodeCommands::default();
         }
         let commands = inner.counts.commands(&this.strong);
@@ -375,9 +399,12 @@ impl Node {
         commands
     }
 
-    /// The node's work was taken from a queue that nobody will read.
-    pub fn forget_work(this: &Arc<Item<Node>>) {
-        this.inner.lock().counts.work_dropped();
+    /// The node's work was taken, with `ticket`, from a queue that nobody will read.
+    pub fn forget_work(this: &Arc<Item<Node>>, ticket: Ticket) {
+        let mut inner = this.inner.lock();
+        if this.ticket() == ticket {
+            inner.counts.work_dropped();
+        }
     }
 
     /// The owner confirms `BR_ACQUIRE` or `BR_INCREFS`.

@@ -13,6 +13,7 @@ use super::{
     Node,
     ThreadKey,
     ThreadState,
+    Ticket,
     Wakeup,
     Work, //
 };
@@ -315,6 +316,11 @@ impl Process {
         let work = inner.todo.pop_front();
         let work = work.or_else(|| inner.delivered_deaths.pop_front());
         work.or_else(|| inner.delivered_freezes.pop_front())
+    }
+
+    /// Takes the work of some node out of a thread's queue.
+    pub fn take_unread_node(&self, key: ThreadKey) -> Option<(Arc<Item<Node>>, Ticket)> {
+        self.lock().thread(key)?.todo.take_node()
     }
 
     /// Forgets a thread and hands out what it leaves.

@@ -8,7 +8,8 @@ use super::{
     Death,
     Freeze,
     Message,
-    Node, //
+    Node,
+    Ticket, //
 };
 use crate::sys::queue::{
     Item,
@@ -27,7 +28,7 @@ pub enum Work {
     /// A return of four bytes, and the memory that it was queued with, if any.
     Code(Code, Option<CodeSlot>),
     /// The reference counts of a node changed.
-    Node(Arc<Item<Node>>),
+    Node(Arc<Item<Node>>, Ticket),
     /// A death notification, or the confirmation that one was cleared.
     Death(Arc<Item<Death>>),
     /// A notification of freezing or thawing, or the confirmation that the request was cleared.
@@ -170,6 +171,13 @@ impl Todo {
     /// Takes out an item, wherever it stands.
     pub fn remove<T: Queued<Work = Work>>(&mut self, item: &Item<T>) -> Option<T::Handle> {
         self.queue.remove(item)
+    }
+
+    /// Takes out the work of some node.
+    pub fn take_node(&mut self) -> Option<(Arc<Item<Node>>, Ticket)> {
+        let node = self.queue.remove_first::<Node>(|_| true)?;
+        let ticket = node.ticket();
+        Some((node, ticket))
     }
 
     /// Takes the next thing to be read.

@@ -35,6 +35,7 @@ use crate::{
         Node,
         Origin,
         ThreadState,
+        Ticket,
         Wakeup,
         Work, //
     },
@@ -72,7 +73,7 @@ enum Pause {
     /// The buffer on the stack takes no more.
     Flush,
     /// The work of a node, whose lock comes before the process's.
-    Node(Arc<Item<Node>>),
+    Node(Arc<Item<Node>>, Ticket),
     /// A message, which ends the read.
     Message(KBox<Item<Message>>),
     /// A notification that ends the read.
@@ -150,9 +151,9 @@ impl Session<'_> {
                             }
                         }
                     }
-                    Pause::Node(node) => {
+                    Pause::Node(node, ticket) => {
                         drop(guard);
-                        encode_node(&node, &mut out);
+                        encode_node(&node, ticket, &mut out);
                     }
                     Pause::Flush => {
                         drop(guard);
@@ -323,7 +324,7 @@ impl Session<'_> {
                     self.take_message(thread, &message);
                     return Ok(Pause::Message(message));
                 }
-                Some(Work::Node(node)) => return Ok(Pause::Node(node)),
+                Some(Work::Node(node, ticket)) => return Ok(Pause::Node(node, ticket)),
                 Some(Work::Death(death)) => match death.deliver() {
                     Some(Delivery::DeadBinder) => {
                         let _ = out.cookie(returns::DEAD_BINDER, death.cookie);
@@ -462,8 +463,8 @@ fn flush(out: &mut Returns) -> Result {
 }
 
 /// Appends what the owner of a node is to be told, at most two returns.
-fn encode_node(node: &Arc<Item<Node>>, out: &mut Returns) {
-    let commands = Node::read_commands(node);
+fn encode_node(node: &Arc<Item<Node>>, ticket: Ticket, out: &mut Returns) {
+    let commands = Node::read_commands(node, ticket);
     let wanted = [
         (commands.increfs, returns::INCREFS),
         (commands.acquire, returns::ACQUIRE),

@@ -89,6 +89,10 @@ impl Session<'_> {
 ///
 /// The call that it serves fails. Calls that it made go on, and their replies find nobody.
 pub fn release_thread(process: &Process, key: ThreadKey) {
+    // While the thread can be found: one that sends a node takes its work out of other queues.
+    while let Some((node, ticket)) = process.take_unread_node(key) {
+        Node::forget_work(&node, ticket);
+    }
     let Some(mut thread) = process.remove_thread(key) else {
         return;
     };
@@ -118,7 +122,7 @@ fn give_up(process: &Process, work: Work) {
             process.settle(1);
             abandon(message, returns::DEAD_REPLY);
         }
-        Work::Node(node) => Node::forget_work(&node),
+        Work::Node(node, ticket) => Node::forget_work(&node, ticket),
         Work::Code(..) | Work::Death(_) | Work::Freeze(_) => {}
     }
 }

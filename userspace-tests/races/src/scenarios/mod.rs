@@ -10,6 +10,7 @@ use harness::{Bc, Call, Case, Exchange, Parcel, Process, Thread, Transactions};
 mod buffers;
 mod calls;
 mod freeze;
+mod news;
 mod objects;
 
 /// A scenario that every driver has to pass.
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         buffers::SCENARIOS,
         calls::SCENARIOS,
         objects::SCENARIOS,
+        news::SCENARIOS,
         freeze::SCENARIOS,
     ]
     .concat()

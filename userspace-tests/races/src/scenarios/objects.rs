@@ -45,14 +45,14 @@ pub const SCENARIOS: &[Case] = &[
 
 /// What a process was told of its only node, as counts that must stay 0 or 1.
 #[derive(Default)]
-struct Told {
-    weak: i32,
-    strong: i32,
+pub(super) struct Told {
+    pub(super) weak: i32,
+    pub(super) strong: i32,
 }
 
 impl Told {
     /// Takes returns into account and answers them.
-    fn read(&mut self, owner: &mut Process, returns: &[Br]) -> Result<()> {
+    pub(super) fn read(&mut self, owner: &mut Process, returns: &[Br]) -> Result<()> {
         for each in returns {
             match each.code() {
                 BR_INCREFS => self.weak += 1,
@@ -72,7 +72,7 @@ impl Told {
     }
 
     /// Reads until the node is unknown again.
-    fn read_to_end(&mut self, owner: &mut Process) -> Result<()> {
+    pub(super) fn read_to_end(&mut self, owner: &mut Process) -> Result<()> {
         while self.weak + self.strong > 0 {
             let returns = owner.read()?;
             self.read(owner, &returns)?;

@@ -39,7 +39,7 @@ module: ## Build the driver: build/current/rust_binder.ko
 userspace: ## Build the programs that run in the guest
 	@$(images)/userspace
 
-check: ## Formatting, lints, unsafe, panics, ABI, coverage, mutants, texts, documentation; ends with "N passed, N failed"
+check: ## Formatting, lints, rooms, unsafe, panics, ABI, coverage, mutants, texts, documentation; ends with "N passed, N failed"
 	@$(images)/check $(CHECKS)
 
 clean: ## Remove what was built here

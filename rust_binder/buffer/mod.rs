@@ -7,7 +7,7 @@
 //! - [`space`]: both under a lock, with pages: what the rest of the driver uses.
 //!
 //! Each process has one [`Space`]. Its spin lock guards the ranges; it is a leaf (nothing else is
-//! locked under it), held for a bounded number of steps, and never while memory is allocated, freed
+//! locked under it), held for few steps (see [`ranges`]), and never while memory is allocated, freed
 //! or copied. Pages come and go under a mutex in [`sys::pages`](crate::sys::pages), which is not
 //! taken while all pages a buffer needs are there.
 //!

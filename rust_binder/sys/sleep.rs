@@ -4,7 +4,8 @@
 //!
 //! A binder thread sleeps alone: it leaves a [`Sleeper`] where its wakers look, under the lock that
 //! guards what it waits for, and whoever hands it work takes the `Sleeper` away under the same lock
-//! and wakes the task after dropping it. No wait queue is involved, hence no second lock.
+//! and wakes the task after dropping it. No wait queue is shared, hence there is no second lock to contend
+//! for: where a wake-up is to be synchronous, the waker has a queue of its own on its stack.
 
 use kernel::{
     bindings,

@@ -7,7 +7,8 @@
 //! | [`mod@write`]| the loop over a thread's commands                                 |
 //! | [`send`]     | calls and oneway messages, from the check to the queue            |
 //! | [`reply`]    | replies, and the failure of a call                                |
-//! | [`build`]    | the receiver's buffer: data, offsets, security context            |
+//! | [`failure`]  | why a message can't be sent, and what user space is told          |
+//! | [`build`]    | the receiver's buffer: data, offsets, objects, security context   |
 //! | [`recipient`]| to whom a message goes                                            |
 //! | [`translate`]| one object on its way from one process to another                 |
 //! | [`scatter`]  | buffers, and lists of files in them, on their way                 |
@@ -17,7 +18,7 @@
 //! | [`release`]  | the end of a buffer, a thread, a process                          |
 //!
 //! This room has no data of its own. It locks what the `process` room holds, in the order that
-//! is written there, and knows nothing of files and devices.
+//! is written there, and knows nothing of devices and system calls.
 
 mod build;
 mod deliver;

@@ -6,7 +6,8 @@
 //! it is: reserved by a sender, delivered to user space with a payload, or taken by whoever frees
 //! it. The keys to a range ([`Reserved`], [`Taken`]) can't be copied, so each step is taken once.
 //!
-//! Everything here takes a bounded number of steps, however much is outstanding:
+//! Everything here takes a bounded number of steps, however much is outstanding, but for the last look
+//! before a request is refused (`Classes::find_tight`), which goes through the gaps of one class:
 //! - blocks (allocated or gaps) are linked by address and merged when freed;
 //! - gaps are found by size class ([`classes`]), blocks by address through an index ([`starts`]);
 //! - the unused rest at the end of the space, the *tail*, is no block at all: while there are no

@@ -260,6 +260,12 @@ impl<const N: usize> ReturnBuffer<N> {
         Ok(&mut item.data)
     }
 
+    /// Whether the user's buffer has room for its first word, which is where [`SPAWN_LOOPER`] goes.
+    #[inline]
+    pub(crate) fn takes_first_word(&self) -> bool {
+        self.span.size() >= size_of::<u32>()
+    }
+
     /// Puts [`SPAWN_LOOPER`] over the first word of the user's buffer, if that is still here.
     ///
     /// Returns `false` if the word was flushed already, or was there before this read: then the

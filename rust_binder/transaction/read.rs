@@ -132,11 +132,11 @@ impl Session<'_> {
                 match self.collect(&mut guard, for_process, &mut out)? {
                     Pause::Empty if self.has_nothing(&mut guard, &out) => break,
                     Pause::Empty | Pause::Full | Pause::Notified => {
-                        *spawn |= self.let_go(guard);
+                        *spawn |= self.let_go(guard, &out);
                         return finish(*spawn, &mut out, span);
                     }
                     Pause::Message(mut message) => {
-                        *spawn |= self.let_go(guard);
+                        *spawn |= self.let_go(guard, &out);
                         self.adopt_priority(&message);
                         match self.install_files(&mut message) {
                             Prepared::Ready => {
@@ -368,16 +368,18 @@ impl Session<'_> {
     }
 
     /// Tells whether the thread is to be asked to start another looper, and if so counts it.
-    fn wants_looper(&self, inner: &mut Inner) -> bool {
+    fn wants_looper(&self, inner: &mut Inner, out: &Returns) -> bool {
         if inner.requested_threads != 0
             || inner.has_idle()
             || inner.started_threads >= inner.max_threads
         {
             return false;
         }
-        let wanted = inner
-            .thread(self.thread)
-            .is_some_and(|thread| thread.is_looper());
+        // Where the word has no room, another read is to ask.
+        let wanted = out.takes_first_word()
+            && inner
+                .thread(self.thread)
+                .is_some_and(|thread| thread.is_looper());
         if wanted {
             inner.requested_threads = inner.requested_threads.saturating_add(1);
         }
@@ -387,8 +389,8 @@ impl Session<'_> {
     /// Unlocks the process at the end of a read; work that is left for it is for another thread.
     ///
     /// Returns whether the thread is to be asked to start another looper.
-    fn let_go(&self, mut inner: InnerGuard<'_>) -> bool {
-        let spawn = self.wants_looper(&mut inner);
+    fn let_go(&self, mut inner: InnerGuard<'_>, out: &Returns) -> bool {
+        let spawn = self.wants_looper(&mut inner, out);
         let wakeup = self.pass_on(&mut inner);
         drop(inner);
         drop(wakeup);

@@ -57,6 +57,12 @@ pub const CASES: &[Case] = &[
         on_first_read,
     ),
     core(
+        "a8/spawn-not-in-tiny-buffer",
+        "what a read buffer without room for the request does",
+        not_in_tiny_buffer,
+    )
+    .covers(&["A8.10", "A19.4"]),
+    core(
         "a8/register-unasked",
         "registering without being asked does not count",
         register_unasked,
@@ -210,6 +216,41 @@ fn on_first_read(cx: &mut Cx) -> Result<()> {
         .exchange(&Exchange::write(&[Bc::EnterLooper]).and_read())?
         .ok()?;
     check_returns!(outcome.returns()?, [BR_SPAWN_LOOPER]);
+    Ok(())
+}
+
+/// C writes behind the end of the buffer, and a thread was asked for that nobody heard of; the Rust
+/// driver writes nothing, and asks when there is room.
+fn not_in_tiny_buffer(cx: &mut Cx) -> Result<()> {
+    let bounded = cx.is_rust_driver();
+    // What is in use of the buffer, and what C says then; it appends without BR_NOOP.
+    for (size, consumed, said) in [(1, 0, 4), (3, 0, 4), (3, 2, 2)] {
+        let mut client = cx.process()?;
+        client.open(&cx.device)?;
+        client.ioctl(BINDER_SET_MAX_THREADS, 1u32)?.ok();
+        let mut thread = client.spawn_thread()?;
+        let tiny = Exchange::write(&[Bc::EnterLooper])
+            .read_size(size)
+            .read_consumed(consumed);
+        // The first read of a thread does not wait.
+        let outcome = thread.exchange(&tiny)?;
+        check_eq!(outcome.result, Ok(()));
+        match bounded {
+            true => check_eq!((outcome.read_consumed, outcome.touched()), (consumed, 0)),
+            false => {
+                check_eq!((outcome.read_consumed, outcome.touched()), (said, 4));
+                check_eq!(outcome.buffer[..4], BR_SPAWN_LOOPER.to_le_bytes());
+            }
+        }
+        let mut other = client.spawn_thread()?;
+        let outcome = other
+            .exchange(&Exchange::write(&[Bc::EnterLooper]).and_read())?
+            .ok()?;
+        match bounded {
+            true => check_returns!(outcome.returns()?, [BR_SPAWN_LOOPER]),
+            false => check_returns!(outcome.returns()?, [BR_NOOP]),
+        }
+    }
     Ok(())
 }
 

@@ -233,6 +233,20 @@ fn the_request_for_a_thread_replaces_the_first_word_while_it_is_here() {
 }
 
 #[test]
+fn the_first_word_takes_four_bytes_whatever_is_in_use() {
+    for (size, consumed, takes) in [
+        (0, 0, false),
+        (3, 0, false),
+        (3, 8, false),
+        (4, 0, true),
+        (4, 8, true),
+    ] {
+        let out = ReturnBuffer::<112>::new(span(size, consumed));
+        assert_eq!(out.takes_first_word(), takes, "{size} bytes");
+    }
+}
+
+#[test]
 fn a_flush_is_due_when_the_largest_return_may_not_fit() {
     // It does, and a word beside it.
     let mut out = ReturnBuffer::<80>::new(span(1000, 0));

@@ -235,7 +235,8 @@ impl Session<'_> {
         loop {
             let mut inner = self.process.lock();
             let thread = inner.thread(self.thread).ok_or(ESRCH)?;
-            if thread.make_stack_room(&mut enlarged) {
+            let has_room = thread.make_stack_room(&mut enlarged);
+            if has_room && enlarged.is_none() {
                 let standing = Standing {
                     is_available: thread.is_available(),
                     is_looper_at_home: thread.is_looper() && !thread.displaced.is_away(),
@@ -245,7 +246,12 @@ impl Session<'_> {
             }
             let depth = thread.stack.len().saturating_mul(2).max(1);
             drop(inner);
-            enlarged = Some(KVVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?);
+            enlarged = match has_room {
+                // What was too small is dropped here: that may sleep, so it can't wait until the
+                // lock is held again.
+                true => None,
+                false => Some(KVVec::with_capacity(depth, GFP_KERNEL_ACCOUNT)?),
+            };
         }
     }
 

@@ -125,16 +125,17 @@ impl Session<'_> {
                 return Err(EFAULT.into());
             }
             payload.buffer.write(Section::Offsets, done, offsets)?;
-            if request.offsets.len % size_of::<u64>() != 0 || extra % size_of::<u64>() != 0 {
-                return Err(EINVAL.into());
-            }
             done = done.wrapping_add(offsets.len());
+            if request.offsets.len % size_of::<u64>() != 0 || extra % size_of::<u64>() != 0 {
+                return Err(or_unreadable_offsets(request, done, EINVAL.into()));
+            }
 
             let mut rest: &[u8] = offsets;
             while let Some((offset, tail)) = rest.split_first_chunk() {
                 rest = tail;
                 let offset = u64::from_ne_bytes(*offset);
-                self.copy_object(&mut reader, &mut translation, request, offset, payload)?;
+                self.copy_object(&mut reader, &mut translation, request, offset, payload)
+                    .map_err(|failure| or_unreadable_offsets(request, done, failure))?;
             }
         }
         let tail = reader.tail();
@@ -167,6 +168,27 @@ impl Session<'_> {
         let object = reader.parse(place, bytes).map_err(errno)?;
         translation.object(object, place.get(), payload)
     }
+}
+
+/// What is wrong with a message of whose offsets only the first `done` bytes were read yet: offsets
+/// that can't be read come first, then `failure`, as in C, which reads all of them before it looks
+/// at any object.
+#[cold]
+fn or_unreadable_offsets(
+    request: &TransactionRequest,
+    mut done: usize,
+    failure: Failure,
+) -> Failure {
+    let mut block = user::Block::<OFFSETS_BLOCK>::new();
+    while done < request.offsets.len {
+        let left = request.offsets.len.saturating_sub(done).min(OFFSETS_BLOCK);
+        let address = request.offsets.address.wrapping_add(done) as u64;
+        if block.read(address, left).len() != left {
+            return EFAULT.into();
+        }
+        done = done.saturating_add(left);
+    }
+    failure
 }
 
 /// Rounds up to a multiple of eight.

@@ -62,6 +62,12 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A6.19"]),
     core(
+        "a6/offsets-fault-comes-first",
+        "offsets that are not there: EFAULT, whatever is wrong with objects and sizes",
+        offsets_fault_first,
+    )
+    .covers(&["A6.19"]),
+    core(
         "a6/offsets-size-unaligned",
         "a size of offsets that is no multiple of 8: EINVAL",
         offsets_unaligned,
@@ -224,6 +230,29 @@ fn offsets_fault(cx: &mut Cx) -> Result<()> {
     let page = client.page_before_hole()?;
     let call = Call::to(0).data(&[0; 64]).offsets_at(page + PAGE - 8, 16);
     fails(&mut client, call, BR_FAILED_REPLY, Some(Errno::EFAULT))
+}
+
+fn offsets_fault_first(cx: &mut Cx) -> Result<()> {
+    let _manager = cx.manager()?;
+    let mut client = cx.client()?;
+    // Behind its last eight offsets, all of them zero, there are no more.
+    let page = client.page_before_hole()?;
+    let last = page + PAGE - 64;
+    let unknown = Call::to(0).parcel(Parcel::new().handle(77));
+    let wrong = [
+        (unknown.clone(), 72),
+        (unknown.clone(), 200),
+        (unknown.clone(), 68),
+        (Call::to(0).parcel(Parcel::new().bytes(&[0; 64])), 72),
+        (unknown.buffers_size(4), 72),
+    ];
+    for (call, size) in wrong {
+        let readable = call.clone().offsets_at(page, size);
+        fails(&mut client, readable, BR_FAILED_REPLY, Some(Errno::EINVAL))?;
+        let cut_off = call.offsets_at(last, size);
+        fails(&mut client, cut_off, BR_FAILED_REPLY, Some(Errno::EFAULT))?;
+    }
+    Ok(())
 }
 
 fn offsets_unaligned(cx: &mut Cx) -> Result<()> {

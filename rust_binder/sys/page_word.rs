@@ -20,7 +20,7 @@
 //! | old    | yes  | 0     | no   | [`claim`](PageWord::claim), under the lock, takes the page    |
 //!
 //! Only installing and claiming change the address, and both happen under a lock that the owner
-//! of the word has for that. Entering and leaving take no lock.
+//! of the word has for that. Entering, leaving and ageing take no lock.
 //!
 //! There is room for all users: a buffer that touches a page takes at least eight bytes of it, so
 //! there are at most `PAGE_SIZE / 8`. More than twice as many are refused, whoever they are.
@@ -161,7 +161,7 @@ impl<W: Word, const SHIFT: usize> PageWord<W, SHIFT> {
         }
         match self.0.replace_acquire(word, word & !Self::USED) {
             Ok(()) => Age::Young,
-            // Somebody has just come.
+            // Somebody has just come, or somebody else is looking at the page.
             Err(_) => Age::InUse,
         }
     }
@@ -181,14 +181,20 @@ impl<W: Word, const SHIFT: usize> PageWord<W, SHIFT> {
     /// Takes the page out, if nobody uses it, and, unless `young` is set, nobody did since the
     /// last look. The caller has the lock and owns the page from then on.
     pub(crate) fn claim(&self, young: bool) -> Option<NonZeroUsize> {
-        let word = self.0.load();
-        if word & Self::USERS != 0 || (word & Self::USED != 0 && !young) {
-            return None;
+        let mut word = self.0.load();
+        loop {
+            if word & Self::USERS != 0 || (word & Self::USED != 0 && !young) {
+                return None;
+            }
+            let address = NonZeroUsize::new(word & Self::ADDRESS)?;
+            // Acquire: see `leave`. A user who comes in between makes this fail, and so does
+            // whoever takes the mark away: `age` takes no lock. What there is then decides anew,
+            // for nobody may come by again: a space that ends asks once for each page. A user who
+            // comes later finds no page.
+            match self.0.replace_acquire(word, 0) {
+                Ok(()) => return Some(address),
+                Err(now) => word = now,
+            }
         }
-        let address = NonZeroUsize::new(word & Self::ADDRESS)?;
-        // Acquire: see `leave`. A user who comes in between makes this fail; one who comes later
-        // finds no page.
-        self.0.replace_acquire(word, 0).ok()?;
-        Some(address)
     }
 }

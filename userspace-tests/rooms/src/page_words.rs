@@ -214,6 +214,36 @@ mod interleavings {
                 free.push(address.get());
             }
         }
+
+        /// What the end of the space does with the page: there is no user any more.
+        fn end(&self) {
+            let mut free = self.free.lock().unwrap();
+            if let Some(address) = self.word.claim(true) {
+                self.content[slot(address.get())].with_mut(|_| ());
+                free.push(address.get());
+            }
+        }
+    }
+
+    /// Nobody asks for a page again when its space has ended.
+    #[test]
+    fn no_page_outlives_its_space() {
+        loom::model(|| {
+            let bed = Bed::new();
+            bed.use_once(true);
+            let shrinkers: Vec<_> = (0..2)
+                .map(|_| {
+                    let bed = bed.clone();
+                    thread::spawn(move || bed.shrink())
+                })
+                .collect();
+            bed.end();
+            assert_eq!(bed.word.peek(), Age::Absent);
+            for shrinker in shrinkers {
+                shrinker.join().unwrap();
+            }
+            assert_eq!(bed.free.lock().unwrap().len(), 2);
+        });
     }
 
     #[test]

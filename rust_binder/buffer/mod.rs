@@ -31,4 +31,7 @@ pub(crate) use self::{
         Space, //
     },
 };
-pub(crate) use crate::sys::pages::PageReclaimer;
+pub(crate) use crate::sys::pages::{
+    PageReclaimer,
+    PageShrinker, //
+};

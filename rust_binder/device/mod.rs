@@ -12,7 +12,10 @@ mod ioctl;
 
 use self::binder::Binder;
 use crate::{
-    buffer::PageReclaimer,
+    buffer::{
+        PageReclaimer,
+        PageShrinker, //
+    },
     process::Registry,
     sys::chardev::Registration, //
 };
@@ -26,8 +29,12 @@ use kernel::{
 const MAX_DEVICES: usize = 64;
 
 /// The devices of the module. Dropping it removes them.
+///
+/// The fields are dropped in this order. When the devices are gone, there is no context any more, and
+/// nobody can make a page; the shrinker is unregistered and waited for before any code goes.
 pub struct Devices {
     _registered: KVec<Pin<KBox<Registration<Binder>>>>,
+    _shrinker: PageShrinker,
 }
 
 impl Devices {
@@ -38,7 +45,8 @@ impl Devices {
     /// [`EEXIST`] if a name is taken, [`EINVAL`] for an unusable name, [`ENOMEM`]. Devices that
     /// were registered before the failure are removed again.
     pub fn register(names: &[u8]) -> Result<Self> {
-        let reclaimer = PageReclaimer::new()?;
+        // Made first, so dropped last, here too.
+        let shrinker = PageShrinker::new()?;
         let registry = Registry::new()?;
         let mut registered = KVec::with_capacity(MAX_DEVICES, GFP_KERNEL)?;
         let mut rest = Some(names);
@@ -46,7 +54,7 @@ impl Devices {
             let (name, others) = split_at_comma(names);
             rest = others;
             if !name.is_empty() {
-                let device = Self::register_one(name, &reclaimer, &registry)?;
+                let device = Self::register_one(name, shrinker.reclaimer(), &registry)?;
                 registered.push_within_capacity(device).map_err(|_| {
                     pr_err!("more than {MAX_DEVICES} devices\n");
                     EINVAL
@@ -55,6 +63,7 @@ impl Devices {
         }
         Ok(Self {
             _registered: registered,
+            _shrinker: shrinker,
         })
     }
 

@@ -2,9 +2,11 @@
 
 //! How many objects of each kind exist.
 //!
-//! Every object that lives on its own carries a [`Count`], so the numbers can't drift. They are
-//! for people and tests; the driver itself decides nothing by them.
+//! Every object that lives on its own carries a [`Count`], so the numbers can't drift. Pages, which
+//! are but addresses, are counted where they are made ([`sys::pages`](crate::sys::pages)). The
+//! numbers are for people and tests; the driver itself decides nothing by them.
 
+use crate::sys::pages;
 use core::fmt;
 use kernel::{
     prelude::*,
@@ -68,6 +70,9 @@ impl Kind {
     }
 }
 
+/// What a page of a space is called.
+const PAGE: &str = "page";
+
 /// The number of objects of one kind.
 struct Counter {
     /// That exist.
@@ -114,15 +119,15 @@ impl kernel::debugfs::Writer for Census {
         for kind in Kind::ALL {
             let counter = kind.counter();
             let (active, total) = (counter.active.load(Relaxed), counter.total.load(Relaxed));
-            writeln!(
-                out,
-                "{}: active {active} total {}",
-                kind.name(),
-                total as u32
-            )?;
+            write_line(out, kind.name(), active, total)?;
         }
-        Ok(())
+        let (active, total) = pages::held_and_made();
+        write_line(out, PAGE, active, total)
     }
+}
+
+fn write_line(out: &mut fmt::Formatter<'_>, name: &str, active: i32, total: i32) -> fmt::Result {
+    writeln!(out, "{name}: active {active} total {}", total as u32)
 }
 
 /// Reports, when it is dropped, objects that outlived their last user. The module drops it last.
@@ -131,10 +136,15 @@ pub struct LeakReport;
 impl Drop for LeakReport {
     fn drop(&mut self) {
         for kind in Kind::ALL {
-            let left = kind.counter().active.load(Relaxed);
-            if left != 0 {
-                pr_err!("{left} of kind {} left at unload\n", kind.name());
-            }
+            report(kind.name(), kind.counter().active.load(Relaxed));
         }
+        let (left, _) = pages::held_and_made();
+        report(PAGE, left);
+    }
+}
+
+fn report(name: &str, left: i32) {
+    if left != 0 {
+        pr_err!("{left} of kind {name} left at unload\n");
     }
 }

@@ -21,6 +21,7 @@
 mod page;
 mod reclaim;
 
+pub(crate) use self::page::held_and_made;
 use self::page::{
     OwnedPage,
     PageWord, //
@@ -30,7 +31,11 @@ use super::{
         Age,
         Entered, //
     },
-    shrinker::{OnList, Reclaimer},
+    shrinker::{
+        OnList,
+        Reclaimer,
+        Shrinker, //
+    },
     vma::Mapping, //
 };
 use kernel::{
@@ -64,6 +69,9 @@ use kernel::{
 };
 
 /// The shrinker for the pages of all spaces.
+pub(crate) type PageShrinker = Shrinker<Pages>;
+
+/// Where it finds them.
 pub(crate) type PageReclaimer = Reclaimer<Pages>;
 
 /// Why a part of the space could not be pinned.

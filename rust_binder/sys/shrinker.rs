@@ -12,6 +12,24 @@
 //! The price is that the kernel is told of more pages than can be freed at the moment; it then
 //! gets less than it asked for, as from any shrinker.
 //!
+//! # Who owns what, and how it ends
+//!
+//! [`Shrinker`] is what the kernel calls. The module's devices own it, and nobody else; dropping it
+//! waits for those who are shrinking at the moment, and afterwards the kernel calls nothing of ours.
+//! That must not hang on a count of references: the shrinker itself takes one of an owner while it
+//! looks at a page, and it can't wait for itself.
+//!
+//! [`Reclaimer`] is the list and the memory for its entries. The shrinker keeps it, and so do
+//! contexts, owners and entries. It goes with the last of them, which is the shrinker:
+//!
+//! - An owner is kept by its space, by its entries, and by a shrinker that looks at one of them.
+//! - A space belongs to an open file and to messages to it. An open file keeps the module loaded, so
+//!   at unload there is no space, and a space that ends takes its entries off the list.
+//! - So what is left is a shrinker that runs, which is waited for.
+//!
+//! An entry that is left all the same, which would be a bug, keeps the list and the cache. They stay
+//! in memory, of which the kernel needs no code of ours, and the census complains of the page.
+//!
 //! # Locks
 //!
 //! The list's spin lock is below the owner's lock. The shrinker has it the other way round and
@@ -177,12 +195,13 @@ impl Drop for Cache {
     }
 }
 
-/// The shrinker, registered or not.
-struct Shrinker(NonNull<bindings::shrinker>);
+/// A shrinker of the kernel's, registered or not.
+struct RawShrinker(NonNull<bindings::shrinker>);
 
-impl Drop for Shrinker {
+impl Drop for RawShrinker {
     fn drop(&mut self) {
-        // SAFETY: It was allocated by us. This waits for those who are just shrinking.
+        // SAFETY: It was allocated by us. This waits for those who are just shrinking, and is not
+        // done by one of them: nothing that they take or drop has a `Shrinker`.
         unsafe { bindings::shrinker_free(self.0.as_ptr()) };
     }
 }
@@ -202,34 +221,47 @@ impl PinnedDrop for List {
     }
 }
 
-/// The shrinker and what belongs to it. The fields are dropped in this order.
+/// The list of pages and what its entries are made of. The fields are dropped in this order.
 #[pin_data]
 pub(crate) struct Reclaimer<O: Owner> {
-    shrinker: Shrinker,
     #[pin]
     list: List,
     cache: Cache,
     _owner: PhantomData<fn(&O)>,
 }
 
-// SAFETY: The shrinker, the list and the cache may be used from any thread.
+// SAFETY: The list and the cache may be used from any thread.
 unsafe impl<O: Owner> Send for Reclaimer<O> {}
 // SAFETY: The same, and from several at once.
 unsafe impl<O: Owner> Sync for Reclaimer<O> {}
 
-impl<O: Owner> Reclaimer<O> {
-    /// Registers a shrinker. It is unregistered when the last reference goes, which may sleep.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+/// The registered shrinker. Dropping it unregisters it, which may sleep.
+///
+/// # Invariants
+///
+/// The private pointer of `raw` is that of `reclaimer`. `raw` is dropped first.
+pub(crate) struct Shrinker<O: Owner> {
+    _raw: RawShrinker,
+    reclaimer: Arc<Reclaimer<O>>,
+}
+
+// SAFETY: It may be unregistered from any thread.
+unsafe impl<O: Owner> Send for Shrinker<O> {}
+// SAFETY: Nothing but the reclaimer is reachable through a shared reference.
+unsafe impl<O: Owner> Sync for Shrinker<O> {}
+
+impl<O: Owner> Shrinker<O> {
+    /// Registers a shrinker, with a list of its own.
+    pub(crate) fn new() -> Result<Self> {
         // SAFETY: May be called at any time.
         let shrinker = NonNull::new(unsafe { rust_binder_shrinker_alloc() }).ok_or(ENOMEM)?;
         let raw = shrinker.as_ptr();
-        let shrinker = Shrinker(shrinker);
+        let shrinker = RawShrinker(shrinker);
         // SAFETY: May be called at any time.
         let cache = unsafe { rust_binder_page_cache_create(size_of::<Item<O>>() as c_uint) };
         let cache = Cache(NonNull::new(cache).ok_or(ENOMEM)?);
-        let this = Arc::pin_init(
-            try_pin_init!(Self {
-                shrinker,
+        let reclaimer = Arc::pin_init(
+            try_pin_init!(Reclaimer {
                 list <- List::new(raw),
                 cache,
                 _owner: PhantomData,
@@ -237,17 +269,27 @@ impl<O: Owner> Reclaimer<O> {
             GFP_KERNEL,
         )?;
         // SAFETY: The shrinker is allocated and not registered, so nobody else uses these fields.
-        // The private pointer is valid until the shrinker is freed: that is the first thing that
-        // happens when the last reference goes.
+        // The private pointer stays valid until the shrinker is freed, see below.
         unsafe {
             (*raw).count_objects = Some(count::<O>);
             (*raw).scan_objects = Some(scan::<O>);
-            (*raw).private_data = Arc::as_ptr(&this).cast_mut().cast();
+            (*raw).private_data = Arc::as_ptr(&reclaimer).cast_mut().cast();
             bindings::shrinker_register(raw);
         }
-        Ok(this)
+        // INVARIANT: It was just set, and fields are dropped in their order.
+        Ok(Self {
+            _raw: shrinker,
+            reclaimer,
+        })
     }
 
+    /// Where the pages are listed.
+    pub(crate) fn reclaimer(&self) -> &Arc<Reclaimer<O>> {
+        &self.reclaimer
+    }
+}
+
+impl<O: Owner> Reclaimer<O> {
     /// Makes an entry for a page. It is charged to the memory cgroup of the current task, and so
     /// should the page be. May sleep.
     pub(crate) fn entry(this: &Arc<Self>, owner: Arc<O>, index: usize) -> Result<Entry<O>> {
@@ -293,12 +335,13 @@ impl List {
 ///
 /// # Safety
 ///
-/// `shrinker` must be a registered shrinker of a `Reclaimer<O>`, `control` valid.
+/// `shrinker` must be that of a `Shrinker<O>`, `control` valid.
 unsafe extern "C" fn count<O: Owner>(
     shrinker: *mut bindings::shrinker,
     control: *mut bindings::shrink_control,
 ) -> c_ulong {
-    // SAFETY: See `Reclaimer::new` for the private pointer.
+    // SAFETY: By the invariants of `Shrinker` this is its reclaimer, which it keeps: freeing the
+    // shrinker waits until this has returned.
     let pages = unsafe {
         let this = &*(*shrinker).private_data.cast::<Reclaimer<O>>();
         bindings::list_lru_count_one(this.list.raw.get(), (*control).nid, (*control).memcg)
@@ -314,12 +357,12 @@ unsafe extern "C" fn count<O: Owner>(
 ///
 /// # Safety
 ///
-/// `shrinker` must be a registered shrinker of a `Reclaimer<O>`, `control` valid.
+/// `shrinker` must be that of a `Shrinker<O>`, `control` valid.
 unsafe extern "C" fn scan<O: Owner>(
     shrinker: *mut bindings::shrinker,
     control: *mut bindings::shrink_control,
 ) -> c_ulong {
-    // SAFETY: See `Reclaimer::new` for the private pointer.
+    // SAFETY: As in `count`.
     let (this, nid, memcg, mut budget) = unsafe {
         (
             &*(*shrinker).private_data.cast::<Reclaimer<O>>(),
@@ -365,7 +408,8 @@ unsafe extern "C" fn examine<O: Owner>(
     // SAFETY: Under the lock the item can't go away, and it keeps its owner.
     let (owner, index) = unsafe { (Arc::clone(&(*item.as_ptr()).owner), (*item.as_ptr()).index) };
     // The owner may free the item, and must not go away before it has returned. If this reference
-    // is the last one, the lock is not held any more: otherwise the item has another.
+    // is the last one, the lock is not held any more: otherwise the item has another. The owner then
+    // ends here, after its space and perhaps while the module is being unloaded, which waits.
     let listed = Listed {
         item,
         list,

@@ -81,6 +81,16 @@ impl Word for KernelWord {
 /// The state of one of our pages.
 pub(super) type PageWord = page_word::PageWord<KernelWord, PAGE_SHIFT>;
 
+/// The pages that there are.
+static HELD: Atomic<i32> = Atomic::new(0);
+/// The pages that were made since the module was loaded; it wraps.
+static MADE: Atomic<i32> = Atomic::new(0);
+
+/// How many pages there are in all spaces, and how many were ever made.
+pub(crate) fn held_and_made() -> (i32, i32) {
+    (HELD.load(Relaxed), MADE.load(Relaxed))
+}
+
 /// A page that belongs to us.
 ///
 /// # Invariants
@@ -93,8 +103,11 @@ impl OwnedPage {
     pub(super) fn new() -> Result<Self, PinError> {
         // SAFETY: May be called wherever one may sleep.
         let addr = unsafe { bindings::get_zeroed_page_noprof(bindings::GFP_KERNEL_ACCOUNT) };
+        let addr = NonZeroUsize::new(addr).ok_or(PinError::NoMemory)?;
+        HELD.add(1, Relaxed);
+        MADE.add(1, Relaxed);
         // INVARIANT: It was just allocated.
-        Ok(Self(NonZeroUsize::new(addr).ok_or(PinError::NoMemory)?))
+        Ok(Self(addr))
     }
 
     /// Puts the page into a word, which owns it from then on. Handed back if the word has one.
@@ -133,5 +146,6 @@ impl Drop for OwnedPage {
         // SAFETY: By the type invariants the page is ours. Page tables that still map it have
         // references of their own.
         unsafe { bindings::free_pages(self.0.get(), 0) };
+        HELD.add(-1, Relaxed);
     }
 }

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use binder_abi::*;
 use harness::race::Step;
 use harness::returns::Br;
-use harness::{Bc, Call, Case, Cx, Exchange, Parcel, Transactions, check, check_eq};
+use harness::thread::PAGE;
+use harness::{Bc, Call, Case, Cx, Exchange, Parcel, Process, Transactions, check, check_eq};
+use std::path::Path;
 
 pub const SCENARIOS: &[Case] = &[
     core(
@@ -35,6 +37,11 @@ pub const SCENARIOS: &[Case] = &[
         "reclaim-vs-call",
         "reclaim does not take pages of a buffer in use",
         reclaim_vs_call,
+    ),
+    core(
+        "reclaim-vs-close",
+        "no page outlives the file that it was for, whatever reclaim does meanwhile",
+        reclaim_vs_close,
     ),
 ];
 
@@ -138,25 +145,29 @@ fn oneway_vs_free(cx: &mut Cx) -> Result<()> {
     })
 }
 
+/// Prepares a process to have the kernel reclaim what it can.
+fn reclaim(process: &mut Process) -> Result<Step> {
+    let file = process
+        .open_raw(Path::new("/proc/sys/vm/drop_caches"), libc::O_WRONLY)?
+        .context("open")? as u64;
+    let text = process.allocate(PAGE)?;
+    process.poke(text, b"2\n")?.context("poke")?;
+    Ok(Step::Syscall(libc::SYS_write, vec![file, text, 2]))
+}
+
 fn reclaim_vs_call(cx: &mut Cx) -> Result<()> {
     let mut manager = cx.manager()?;
     let mut client = cx.client()?;
     let mut other = cx.process()?;
-    let drop_caches = std::path::Path::new("/proc/sys/vm/drop_caches");
-    let file = other
-        .open_raw(drop_caches, libc::O_WRONLY)?
-        .context("open")? as u64;
-    let text = other.allocate(4096)?;
-    other.poke(text, b"2\n")?.context("poke")?;
+    let reclaim = reclaim(&mut other)?;
     Race::rounds(cx, |_, race| {
         race.intruder(&mut other)?;
         let size = 1 + race.choose(5 * 4096) as usize;
         let data: Vec<u8> = (0..size).map(|at| (at / 3) as u8).collect();
         let send = Exchange::write(&[Call::oneway(0).data(&data).into()]).into();
-        let reclaim = Step::Syscall(libc::SYS_write, vec![file, text, 2]);
         let ends = race.run(vec![
             (&mut client, vec![send]),
-            (&mut other, vec![reclaim; 2]),
+            (&mut other, vec![reclaim.clone(); 2]),
         ])?;
         for end in ends {
             for done in end?.done {
@@ -167,5 +178,37 @@ fn reclaim_vs_call(cx: &mut Cx) -> Result<()> {
         let delivery = manager.receive()?;
         check_eq!(manager.data(&delivery)?, data);
         manager.free(&delivery)
+    })
+}
+
+/// Pages that were used a moment ago go with the file. The program that runs the scenarios sees, by
+/// the driver's own count, whether all did.
+fn reclaim_vs_close(cx: &mut Cx) -> Result<()> {
+    let mut client = cx.client()?;
+    let mut other = cx.process()?;
+    let reclaim = reclaim(&mut other)?;
+    Race::rounds(cx, |cx, race| {
+        race.intruder(&mut other)?;
+        let mut manager = cx.manager()?;
+        let endpoint = manager.endpoint;
+        let data = vec![1; (1 + race.choose(100) * PAGE) as usize];
+        client.send(&[Call::oneway(0).data(&data).into()])?;
+        check_eq!(codes(&client.read()?), [BR_TRANSACTION_COMPLETE]);
+        let delivery = manager.receive()?;
+        if race.choose(2) == 0 {
+            manager.free(&delivery)?;
+        }
+        // What closes the file is the end of it then.
+        manager.must(libc::SYS_munmap, &[endpoint.base, endpoint.size])?;
+        let close = Step::Syscall(libc::SYS_close, vec![endpoint.fd as u64]);
+        for end in race.run(vec![
+            (&mut manager, vec![close]),
+            (&mut other, vec![reclaim.clone(); 2]),
+        ])? {
+            for done in end?.done {
+                check!(done.result().is_ok(), "{done:?}");
+            }
+        }
+        manager.exit()
     })
 }

@@ -115,6 +115,9 @@ wire! {
 /// The size of the largest return. Reading goes on while the user's buffer has room for it.
 pub(crate) const MAX_ITEM: usize = size_of::<WithSecctx>();
 
+/// No page of user space is smaller.
+const PAGE: usize = 4096;
+
 /// There is no room for a return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -126,15 +129,21 @@ pub(crate) struct Full;
 /// far have to be copied out first ([`ReturnBuffer::must_flush`]). If both were asked before, no
 /// return is ever refused.
 ///
+/// A return that can't be copied out is lost, and with it whatever is copied out along with it. So
+/// returns go out together only where all of them belong in a page that was written to before;
+/// elsewhere they go out one by one, and a fault costs the one.
+///
 /// The owner copies [`ReturnBuffer::as_bytes`] to [`ReturnBuffer::position`] and calls
 /// [`ReturnBuffer::flushed`].
 ///
 /// # Invariants
 ///
-/// `len <= N`.
+/// `len <= N`, and `patience <= N - MAX_ITEM`.
 pub(crate) struct ReturnBuffer<const N: usize> {
     bytes: [u8; N],
     len: usize,
+    /// How many bytes another return may be added to.
+    patience: usize,
     span: Span,
 }
 
@@ -142,14 +151,29 @@ impl<const N: usize> ReturnBuffer<N> {
     /// The first word of the user's buffer is `BR_NOOP` at first, hence the 4 bytes more.
     const LARGE_ENOUGH: () = assert!(N >= MAX_ITEM + 4);
 
-    /// Starts to fill `span`.
+    /// Starts to fill `span`, whose first word was written to, if it is free.
     #[inline]
     pub(crate) fn new(span: Span) -> Self {
         let () = Self::LARGE_ENOUGH;
+        let patience = match span.consumed() {
+            0 => Self::patience_at(&span, span.position()).max(size_of::<u32>()),
+            _ => 0,
+        };
         Self {
             bytes: [0; N],
             len: 0,
+            patience,
             span,
+        }
+    }
+
+    /// How long returns for the next bytes of `span` may be collected, if `written` was written to.
+    #[inline]
+    fn patience_at(span: &Span, written: usize) -> usize {
+        let last = span.position().wrapping_add(N).wrapping_sub(1);
+        match written ^ last < PAGE {
+            true => N.saturating_sub(MAX_ITEM),
+            false => 0,
         }
     }
 
@@ -162,7 +186,7 @@ impl<const N: usize> ReturnBuffer<N> {
     /// Whether the bytes have to be copied out before any return can be added.
     #[inline]
     pub(crate) fn must_flush(&self) -> bool {
-        N.saturating_sub(self.len) < MAX_ITEM
+        self.len > self.patience
     }
 
     /// What was collected since the last flush.
@@ -188,6 +212,8 @@ impl<const N: usize> ReturnBuffer<N> {
     pub(crate) fn flushed(&mut self) {
         self.span.advance(self.len);
         self.len = 0;
+        let written = self.span.position().wrapping_sub(1);
+        self.patience = Self::patience_at(&self.span, written);
     }
 
     /// The user's buffer, as far as it was flushed.

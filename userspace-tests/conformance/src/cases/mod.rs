@@ -51,6 +51,7 @@ mod a7_parents;
 mod a7_sg_failures;
 mod a7_sg_reading;
 mod a7_sg_replies;
+mod a8_faults;
 mod a8_loopers;
 mod a8_nice;
 mod a8_nice_limits;
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Case> {
         a7_sg_reading::CASES,
         a7_sg_replies::CASES,
         a8_read::CASES,
+        a8_faults::CASES,
         a8_loopers::CASES,
         a8_nice::CASES,
         a8_nice_limits::CASES,

@@ -16,13 +16,18 @@ const BASE: usize = 0x7000_0000;
 
 /// The read half of a request.
 fn span(size: usize, consumed: usize) -> Span {
+    span_at(BASE, size, consumed)
+}
+
+/// The same, elsewhere.
+fn span_at(base: usize, size: usize, consumed: usize) -> Span {
     Untrusted::new(WriteRead {
         write_size: 0,
         write_consumed: 0,
         write_buffer: 0,
         read_size: size as u64,
         read_consumed: consumed as u64,
-        read_buffer: BASE as u64,
+        read_buffer: base as u64,
     })
     .validate()
     .expect("64 bits fit")
@@ -260,6 +265,48 @@ fn a_flush_is_due_when_the_largest_return_may_not_fit() {
     out.flushed();
     assert!(out.is_empty());
     assert!(!out.must_flush());
+}
+
+#[test]
+fn returns_go_out_together_only_in_a_page_that_was_written_to() {
+    const PAGE: usize = 4096;
+    // Where the buffer lies in its page, how much of it is in use, and how many words go out
+    // together until no more can be added.
+    for (base, consumed, together) in [
+        (0, 0, 10),
+        (PAGE - 112, 0, 10),
+        // The largest flush would reach the next page.
+        (PAGE - 111, 0, 2),
+        (PAGE - 1, 0, 2),
+        // Nothing says that this page is there.
+        (0, 8, 1),
+    ] {
+        let mut out = ReturnBuffer::<112>::new(span_at(BASE + base, 1000, consumed));
+        for _ in 0..together {
+            assert!(!out.must_flush(), "{base} {consumed}");
+            out.word(returns::NOOP).expect("there was room");
+        }
+        assert!(out.must_flush(), "{base} {consumed}");
+    }
+    // Behind a flush it is known that the page of the last byte is there.
+    for (flushed, together) in [
+        (4, 10),
+        (PAGE - 116, 10),
+        (PAGE - 112, 10),
+        (PAGE - 108, 1),
+        (PAGE - 4, 1),
+        (PAGE, 1),
+        (PAGE + 4, 10),
+    ] {
+        let mut out = ReturnBuffer::<112>::new(span_at(BASE, 2 * PAGE, flushed - 4));
+        out.word(returns::NOOP).expect("there was room");
+        out.flushed();
+        for _ in 0..together {
+            assert!(!out.must_flush(), "{flushed}");
+            out.word(returns::NOOP).expect("there was room");
+        }
+        assert!(out.must_flush(), "{flushed}");
+    }
 }
 
 #[test]

@@ -40,18 +40,6 @@ pub const CASES: &[Case] = &[
     )
     .covers(&["A6.30"]),
     core(
-        "a11/freeze-during-reply",
-        "who is replying cannot be frozen before the reply is queued",
-        freeze_during_reply,
-    )
-    .covers(&["A11.1"]),
-    core(
-        "a11/freeze-caller-during-reply",
-        "who waits for a reply that is being copied cannot be frozen",
-        freeze_caller,
-    )
-    .covers(&["A11.1"]),
-    core(
         "a11/freeze-while-call-is-read",
         "who is reading a call cannot be frozen",
         freeze_while_call_read,
@@ -198,41 +186,6 @@ fn dies_frozen(cx: &mut Cx) -> Result<()> {
     manager_is_dead(watcher)?;
     let_go(trap, step, b"too late")?;
     expect(&mut client, &[BR_NOOP, BR_DEAD_REPLY])
-}
-
-fn freeze_during_reply(cx: &mut Cx) -> Result<()> {
-    let mut manager = cx.manager()?;
-    let mut client = cx.client()?;
-    let mut other = cx.client()?;
-    let call = call_received(&mut client, &mut manager)?;
-    check_eq!(set(&mut other, manager.pid(), true)?, Err(Errno::EAGAIN));
-    let trap = manager.trap()?;
-    let pid = manager.pid();
-    let step = send_into(&mut manager, &trap, caught_call(Call::reply(), &trap))?;
-    check_eq!(set(&mut other, pid, true)?, Err(Errno::EAGAIN));
-    let_go(trap, step, b"replied.")?;
-    complete(&mut manager)?;
-    must_set(&mut other, pid, true)?;
-    manager.free(&call)?;
-    check_eq!(client.receive()?.code, BR_REPLY);
-    must_set(&mut other, pid, false)
-}
-
-fn freeze_caller(cx: &mut Cx) -> Result<()> {
-    let mut manager = cx.manager()?;
-    let mut client = cx.client()?;
-    let mut other = cx.client()?;
-    let call = call_received(&mut client, &mut manager)?;
-    let trap = manager.trap()?;
-    let step = send_into(&mut manager, &trap, caught_call(Call::reply(), &trap))?;
-    check_eq!(set(&mut other, client.pid(), true)?, Err(Errno::EAGAIN));
-    let_go(trap, step, b"replied.")?;
-    complete(&mut manager)?;
-    manager.free(&call)?;
-    check_eq!(set(&mut other, client.pid(), true)?, Err(Errno::EAGAIN));
-    let reply = client.receive()?;
-    must_set(&mut other, client.pid(), true)?;
-    client.free(&reply)
 }
 
 fn freeze_while_call_read(cx: &mut Cx) -> Result<()> {

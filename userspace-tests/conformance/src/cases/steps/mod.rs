@@ -10,6 +10,7 @@ use harness::Case;
 
 mod a10;
 mod a11;
+mod a11_busy;
 mod a14;
 mod a6;
 mod a7;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
         a9::CASES,
         a10::CASES,
         a11::CASES,
+        a11_busy::CASES,
         a14::CASES,
     ]
     .concat()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Section A8: what a read loses whose buffer can't be written to.
+//! Section A8: reads whose buffer can't be written to, or is not where they say.
 
 use super::core;
 use crate::fixtures::*;
@@ -8,7 +8,9 @@ use anyhow::Result;
 use binder_abi::*;
 use harness::case::round_trip;
 use harness::thread::PAGE;
-use harness::{Bc, Call, Case, Cx, Errno, Exchange, Thread, Transactions, check_eq, check_returns};
+use harness::{
+    Bc, Call, Case, Cx, Errno, Exchange, Thread, Transactions, check, check_eq, check_returns,
+};
 
 pub const CASES: &[Case] = &[
     core(
@@ -53,6 +55,12 @@ pub const CASES: &[Case] = &[
         of_return_error,
     )
     .covers(&["A8.11", "A19.2"]),
+    core(
+        "a8/consumed-beyond-buffer",
+        "what a read does that is said to have come further than its buffer goes",
+        consumed_beyond,
+    )
+    .covers(&["A8.4"]),
 ];
 
 /// A read into the last bytes before a hole, which is to fail.
@@ -207,4 +215,26 @@ fn of_return_error(cx: &mut Cx) -> Result<()> {
         check_eq!(outcome.write_consumed, 0);
     }
     Ok(())
+}
+
+/// C compares as in tiny buffers, and delivers behind the end; the Rust driver finds no room.
+fn consumed_beyond(cx: &mut Cx) -> Result<()> {
+    let _manager = cx.manager()?;
+    let mut client = cx.client()?;
+    let page = client.allocate(PAGE)?;
+    client.send(&[Call::oneway(0).into()])?;
+    let read = Exchange::read().read_size(100).read_consumed(200);
+    let outcome = client.exchange(&read.read_buffer(page))?.ok()?;
+    let written = client.peek(page, PAGE)??;
+    let (before, behind) = written.split_at(200);
+    check!(before.iter().all(|byte| *byte == 0));
+    if cx.is_rust_driver() {
+        check_eq!(outcome.read_consumed, 200);
+        check!(behind.iter().all(|byte| *byte == 0));
+        complete(&mut client)
+    } else {
+        check_eq!(outcome.read_consumed, 204);
+        check_eq!(behind[..4], BR_TRANSACTION_COMPLETE.to_le_bytes());
+        expect_nothing(&mut client)
+    }
 }

@@ -82,16 +82,18 @@ impl Supervisor {
             .survivor
             .store(SURVIVOR as u32, Ordering::Relaxed);
         self.board.enter(phase::WORK);
+        let violations = self.board.violations();
         for slot in 0..self.workers.len() {
             self.start(slot, &canary)?;
         }
         self.work(name, time, &canary, &mut numbers)?;
-        let violations = self.board.violations();
         let outcome = self.shut_down(canary, &watched);
         // Whatever went wrong, nobody stays.
         for slot in 0..self.workers.len() {
             self.kill(slot)?;
         }
+        // Those of shutting down are found only now.
+        let violations = self.board.violations() - violations;
         let line = self.line(SURVIVOR);
         let number = |number: &std::sync::atomic::AtomicU32| number.load(Ordering::Relaxed);
         let (before, after) = (number(&line.files_before), number(&line.files_after));

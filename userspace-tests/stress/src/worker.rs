@@ -274,14 +274,22 @@ impl Worker {
 
     /// Gives back what this worker holds.
     fn wind_up(&'static self, talk: &mut Talk<'_>) {
-        // It may have been started after the directory, or before, or too late to have made a call.
-        self.enter(talk);
+        let start = Instant::now();
+        // It may have been started after the directory, or too late to have made a call; or before,
+        // and there is no directory yet.
+        let mut entered = self.enter(talk);
+        while !entered && start.elapsed() < patience() {
+            std::thread::sleep(Duration::from_millis(2));
+            entered = self.enter(talk);
+        }
+        if !entered {
+            self.line.violation("the directory does not answer");
+        }
         lock(&self.kept).clear();
         lock(&self.peers).fill(None);
         while let Some((handle, cookie)) = self.deaths.take_back(0) {
             talk.clear_death(handle, cookie);
         }
-        let start = Instant::now();
         while self.deaths.open() > 0 && start.elapsed() < patience() {
             self.release_unused(talk);
             std::thread::sleep(Duration::from_millis(2));
@@ -396,15 +404,17 @@ impl Worker {
         })
     }
 
-    /// Enters this worker in the directory.
-    pub fn enter(&'static self, talk: &mut Talk<'_>) {
+    /// Enters this worker in the directory; says whether it stands there.
+    pub fn enter(&'static self, talk: &mut Talk<'_>) -> bool {
         if self.plan.slot == 0 {
-            return;
+            return true;
         }
         let parcel = Parcel::new(self.fresh(), 0, self.identity(), 0).binder(MAIN, cookie_of(MAIN));
-        if let Outcome::Reply(message) = talk.call(0, code::ENTER, &parcel) {
-            self.entered.store(message.header.b, Ordering::Relaxed);
-        }
+        let Outcome::Reply(message) = talk.call(0, code::ENTER, &parcel) else {
+            return false;
+        };
+        self.entered.store(message.header.b, Ordering::Relaxed);
+        true
     }
 }
 

@@ -343,8 +343,9 @@ fn offsets_area(cx: &mut Cx) -> Result<()> {
 fn clear_while_owner_dies(cx: &mut Cx) -> Result<()> {
     const NODES: u32 = 40;
     let mut manager = cx.manager()?;
-    for _ in 0..ROUNDS / 4 {
-        let mut owner = cx.client()?;
+    for round in 0..ROUNDS / 4 {
+        // A mapping would keep the file open beyond its descriptor.
+        let mut owner = cx.unmapped()?;
         let parcel = (1..=u64::from(NODES)).fold(Parcel::new(), |p, ptr| p.binder(ptr, ptr));
         owner.send(&[Call::oneway(0).parcel(parcel).into()])?;
         let call = manager.receive()?;
@@ -367,10 +368,15 @@ fn clear_while_owner_dies(cx: &mut Cx) -> Result<()> {
             number: libc::SYS_close,
             arguments: vec![Argument::Value(device)],
         })?;
+        // Every other time the driver is in the middle of it, or done.
+        let told = match round % 2 {
+            0 => Vec::new(),
+            _ => manager.read()?,
+        };
         let clear = manager.begin_exchange(&Exchange::write(&clear))?;
-        close.finish()?;
+        check_eq!(close.status()?, Ok(0));
         clear.outcome()?.ok()?;
-        answered_once(&mut manager, NODES)?;
+        answered_once(&mut manager, told, NODES)?;
         let release: Vec<Bc> = (1..=NODES).map(Bc::Release).collect();
         manager.send(&release)?;
         expect_nothing(&mut manager)?;
@@ -378,12 +384,12 @@ fn clear_while_owner_dies(cx: &mut Cx) -> Result<()> {
     Ok(())
 }
 
-/// Reads until each of so many cleared requests is done; a death may be told before.
-fn answered_once(manager: &mut Process, requests: u32) -> Result<()> {
+/// Reads on until each of so many cleared requests is done; a death may be told before.
+fn answered_once(manager: &mut Process, mut read: Vec<Br>, requests: u32) -> Result<()> {
     let mut dead = vec![false; requests as usize + 1];
     let mut done = dead.clone();
-    while done.iter().filter(|done| **done).count() < requests as usize {
-        for item in manager.read()? {
+    loop {
+        for item in read {
             match item {
                 Br::Plain(BR_NOOP) => {}
                 Br::Cookie(BR_DEAD_BINDER, cookie) => {
@@ -398,8 +404,11 @@ fn answered_once(manager: &mut Process, requests: u32) -> Result<()> {
                 other => bail!("{other:?}"),
             }
         }
+        if done.iter().filter(|done| **done).count() == requests as usize {
+            return Ok(());
+        }
+        read = manager.read()?;
     }
-    Ok(())
 }
 
 fn mapping_is_the_drivers(cx: &mut Cx) -> Result<()> {

@@ -164,30 +164,37 @@ impl Cx {
     pub fn wait_for_vacancy(&self) -> Result<()> {
         let deadline = Deadline::step();
         let mut probe = self.unmapped()?;
-        // Either there is nobody, or the call dies with the manager that is leaving.
-        probe.write(&[Call::to(0).into()])?.ok()?;
         loop {
-            let outcome = probe.exchange(&Exchange::read().nonblocking())?;
-            match outcome.result {
-                Err(Errno::EAGAIN) => {}
-                _ => {
-                    let returns = outcome.ok()?.returns()?;
-                    match returns.last() {
-                        Some(Br::Plain(BR_DEAD_REPLY)) => return Ok(()),
-                        _ => bail!(
-                            "{} answers without a manager: {returns:?}",
-                            self.device.display()
-                        ),
-                    }
+            // Either there is nobody, or the call dies with the manager that is leaving.
+            probe.write(&[Call::to(0).into()])?.ok()?;
+            let returns = loop {
+                let outcome = probe.exchange(&Exchange::read().nonblocking())?;
+                if outcome.result != Err(Errno::EAGAIN) {
+                    break outcome.ok()?.returns()?;
                 }
-            }
+                self.still_waiting(deadline)?;
+            };
             ensure!(
-                !deadline.passed(),
-                "{} is not released by its manager",
+                returns.last() == Some(&Br::Plain(BR_DEAD_REPLY)),
+                "{} answers without a manager: {returns:?}",
                 self.device.display()
             );
-            std::thread::yield_now();
+            // A manager whose mapping is gone is as dead to a call, with `ESRCH`, but still there.
+            if probe.extended_error()?.param == -(Errno::EINVAL as i32) {
+                return Ok(());
+            }
+            self.still_waiting(deadline)?;
         }
+    }
+
+    fn still_waiting(&self, deadline: Deadline) -> Result<()> {
+        ensure!(
+            !deadline.passed(),
+            "{} is not released by its manager",
+            self.device.display()
+        );
+        std::thread::yield_now();
+        Ok(())
     }
 }
 

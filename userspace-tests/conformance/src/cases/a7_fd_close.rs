@@ -258,10 +258,11 @@ fn kept_by_thread_exit(cx: &mut Cx) -> Result<()> {
 fn kept_by_close(cx: &mut Cx) -> Result<()> {
     let (mut manager, mut client) = both(cx)?;
     let sent = sent(&mut client, &mut manager)?;
+    client.send(&[Bc::Acquire(0), Bc::RequestDeath(0, 1)])?;
     manager.unmap()?;
     manager.close()?;
-    // The driver has let go of everything by the time there is no manager.
-    cx.wait_for_vacancy()?;
+    // The driver has gone through the process when it tells of its nodes.
+    expect(&mut client, &[BR_NOOP, BR_DEAD_BINDER])?;
     check_eq!(put_byte(&mut manager, sent.fd, 4)?, Ok(1));
     check_eq!(get_byte(&mut client, sent.read)?, Some(4));
     Ok(())

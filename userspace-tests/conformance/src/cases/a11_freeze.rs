@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use binder_abi::*;
 use harness::case::{become_manager, round_trip};
 use harness::thread::PAGE;
-use harness::{Call, Case, Cx, Errno, Missed, Process, Thread, Transactions, check, check_eq};
+use harness::{Bc, Call, Case, Cx, Errno, Missed, Process, Thread, Transactions, check, check_eq};
 use zerocopy::IntoBytes;
 
 pub const CASES: &[Case] = &[
@@ -430,10 +430,13 @@ fn others_untouched(cx: &mut Cx) -> Result<()> {
 
 fn frozen_dies(cx: &mut Cx) -> Result<()> {
     let mut all = Listening::silent(cx)?;
+    all.holder.send(&[Bc::RequestDeath(all.handle, COOKIE)])?;
     all.freeze()?;
     refused(&mut all.holder, all.handle)?;
     let pid = all.owner.pid();
     all.owner.kill()?;
+    // The process may be forgotten before its nodes are.
+    expect(&mut all.holder, &[BR_NOOP, BR_DEAD_BINDER])?;
     forgotten(&mut all.freezer, pid)?;
     let why = Some(Errno::EINVAL);
     fails(&mut all.holder, Call::to(all.handle), BR_DEAD_REPLY, why)?;

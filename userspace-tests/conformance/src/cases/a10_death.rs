@@ -253,10 +253,10 @@ fn death_ask_twice(cx: &mut Cx) -> Result<()> {
 }
 
 fn death_ends_read(cx: &mut Cx) -> Result<()> {
-    let (mut manager, owner, _) = asked(cx, 1)?;
+    let (mut manager, mut owner, _) = asked(cx, 1)?;
     let mut watcher = cx.client()?;
-    // Another one is told, too, which says when the driver is done with the death.
-    let watched = watch(&mut manager, &mut watcher, 1)?;
+    // Another one is told last, which says when the driver is done with the death.
+    let watched = watch(&mut owner, &mut manager, &mut watcher)?;
     owner.kill()?;
     check_eq!(watcher.read()?, dead(watched));
     watcher.send(&[Call::oneway(0).into()])?;
@@ -265,18 +265,20 @@ fn death_ends_read(cx: &mut Cx) -> Result<()> {
     Ok(())
 }
 
-/// Another process holds the manager's handle and asks about it as well.
-fn watch(manager: &mut Process, watcher: &mut Process, handle: u32) -> Result<u64> {
-    let passed = pass_handle(manager, watcher, handle)?;
+/// Another process asks about a node of the owner that is released after all others: once it is
+/// told, so is the manager.
+fn watch(owner: &mut Process, manager: &mut Process, watcher: &mut Process) -> Result<u64> {
+    let last = give_node(owner, manager, (0x3000, 0x3001))?;
+    let passed = pass_handle(manager, watcher, last)?;
     watcher.send(&[Bc::RequestDeath(passed, 0x77)])?;
     while !manager.try_read()?.is_empty() {}
     Ok(0x77)
 }
 
 fn clear_before_death(cx: &mut Cx) -> Result<()> {
-    let (mut manager, owner, handle) = asked(cx, 1)?;
+    let (mut manager, mut owner, handle) = asked(cx, 1)?;
     let mut watcher = cx.client()?;
-    let watched = watch(&mut manager, &mut watcher, handle)?;
+    let watched = watch(&mut owner, &mut manager, &mut watcher)?;
     manager.send(&[Bc::ClearDeath(handle, 1)])?;
     check_eq!(manager.read()?, cleared(1));
     owner.kill()?;
@@ -313,9 +315,9 @@ fn clear_then_ask_again(cx: &mut Cx) -> Result<()> {
 
 /// The owner is dead and the driver has told so, but the manager has not read it.
 fn death_queued(cx: &Cx) -> Result<(Process, u32)> {
-    let (mut manager, owner, handle) = asked(cx, 1)?;
+    let (mut manager, mut owner, handle) = asked(cx, 1)?;
     let mut watcher = cx.client()?;
-    let watched = watch(&mut manager, &mut watcher, handle)?;
+    let watched = watch(&mut owner, &mut manager, &mut watcher)?;
     owner.kill()?;
     check_eq!(watcher.read()?, dead(watched));
     Ok((manager, handle))
@@ -401,7 +403,7 @@ fn answer_unknown(cx: &mut Cx) -> Result<()> {
 fn reference_takes_request(cx: &mut Cx) -> Result<()> {
     let (mut manager, mut owner, handle) = asked(cx, 1)?;
     let mut watcher = cx.client()?;
-    let watched = watch(&mut manager, &mut watcher, handle)?;
+    let watched = watch(&mut owner, &mut manager, &mut watcher)?;
     manager.send(&[Bc::Release(handle)])?;
     expect_nothing(&mut manager)?;
     // The number serves for a new reference, without the old request.

@@ -36,14 +36,24 @@ impl Hub {
         let _ = fs::remove_file(&path);
         let socket =
             UnixDatagram::bind(&path).with_context(|| format!("binding {}", path.display()))?;
-        let mut process = Process::start(
-            Command::new(program)
-                .args(["--insecure-allow-all", "--device", &place.name])
-                .env("NOTIFY_SOCKET", &path),
-        )?;
-        let served = wait_served(&socket, &mut process, limit);
+        let end = Instant::now() + limit;
+        let served = loop {
+            let mut process = Process::start(
+                Command::new(program)
+                    .args(["--insecure-allow-all", "--device", &place.name])
+                    .env("NOTIFY_SOCKET", &path),
+            )?;
+            match wait_served(&socket, &mut process, end) {
+                Ok(()) => break Ok(process),
+                // It gives up when the driver is not done with the manager before it.
+                Err(_) if Instant::now() < end => {}
+                Err(error) => {
+                    break Err(error.context(format!("rsb_hub said: {}", process.words())));
+                }
+            }
+        };
         let _ = fs::remove_file(&path);
-        served.with_context(|| format!("rsb_hub said: {}", process.words()))?;
+        let process = served.with_context(|| format!("{} s were not enough", limit.as_secs()))?;
         Ok(Self {
             process,
             _place: place,
@@ -66,8 +76,7 @@ impl Hub {
     }
 }
 
-fn wait_served(socket: &UnixDatagram, process: &mut Process, limit: Duration) -> Result<()> {
-    let end = Instant::now() + limit;
+fn wait_served(socket: &UnixDatagram, process: &mut Process, end: Instant) -> Result<()> {
     let mut message = [0; 512];
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     while Instant::now() < end {
@@ -81,7 +90,7 @@ fn wait_served(socket: &UnixDatagram, process: &mut Process, limit: Duration) ->
             bail!("it ended at once with {status}");
         }
     }
-    bail!("it did not take handle 0 within {} s", limit.as_secs())
+    bail!("it runs, but has not taken handle 0")
 }
 
 /// The link under which `rsb_hub` finds the device; removed with the hub.

@@ -20,6 +20,7 @@ TOP = lanes.TOP
 BUILD = os.path.join(TOP, "build")
 FAILED = 125  # the run is condemned though the command itself may have succeeded
 TIMED_OUT = 124
+PREFIX = "rust-binder-guest."
 SHELL = """echo
 echo "C driver: /dev/cbinder /dev/chwbinder /dev/cvndbinder; ours: /dev/binder /dev/hwbinder /dev/vndbinder"
 echo "Modules are in /modules, the programs in /opt/guest (in PATH). \"exit\" ends the guest."
@@ -74,6 +75,14 @@ def built_binaries():
     return [(host, path) for path, host in found.items()]
 
 
+def remove_stale():
+    """Removes the folders of runs that were killed: their names tell whose they are."""
+    for name in os.listdir(tempfile.gettempdir()):
+        owner, dot, _ = name.removeprefix(PREFIX).partition(".")
+        if name.startswith(PREFIX) and dot and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+
+
 class Run:
     """One guest from boot to verdict; its files live in a temporary folder of its own."""
 
@@ -81,7 +90,8 @@ class Run:
         self.options = options
         self.kernel_folder = kernel_folder
         self.accel = accel
-        self.folder = tempfile.mkdtemp(prefix="rust-binder-guest.")
+        remove_stale()
+        self.folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}.")
         self.reason = None
         self.sink = sink or self.pass_on
 
@@ -241,6 +251,7 @@ def show_log(run, complaints):
 
 
 def main(arguments):
+    machine.end_in_order()
     options = parse(arguments)
     kernel_folder = os.environ["KERNEL_FOLDER"]
     accel = options.accel

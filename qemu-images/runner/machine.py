@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 
 # An emulated timer on a busy host may be late; the kernel's check of it panics then.
 KERNEL_LINE = (
@@ -72,6 +73,14 @@ def start(args, *, shell, errors):
         stderr=errors,
         preexec_fn=_die_with_parent,
     )
+
+
+def end_in_order():
+    """Makes an exit of the signals that interrupt a run, so that it takes its folder along."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup has its way.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def stop(process):

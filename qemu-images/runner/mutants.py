@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 import guest
+import machine
 import mutation
 import trial
 import verdict
@@ -247,6 +248,7 @@ def report(mutants, found):
 
 
 def main(arguments):
+    machine.end_in_order()
     parser = argparse.ArgumentParser(prog="mutate", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="only mutants with this in their names, of this rule or this file")
     parser.add_argument("--list", action="store_true", help="name the mutants and run none")

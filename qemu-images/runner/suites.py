@@ -12,6 +12,7 @@ from itertools import groupby
 
 import guest
 import lanes
+import machine
 import trial
 
 TOP = guest.TOP
@@ -197,6 +198,7 @@ def run_guest(suites, accel, kernel_folder, lane):
 
 
 def main(arguments):
+    machine.end_in_order()
     lane = lanes.load(lanes.chosen())
     suites = load(arguments, lane)
     kernel_folder = os.environ["KERNEL_FOLDER"]

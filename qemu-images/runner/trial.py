@@ -31,8 +31,9 @@ def choose(kernel_folder):
         tcg = _seconds(kernel_folder, "tcg", 120)
         kvm = _seconds(kernel_folder, "kvm", max(10, tcg))
         chosen = "kvm" if kvm < tcg else "tcg"
-        with open(answer, "w", encoding="ascii") as file:
+        with open(answer + ".new", "w", encoding="ascii") as file:
             file.write(chosen + "\n")
+        os.replace(answer + ".new", answer)
         return chosen
 
 

@@ -77,6 +77,7 @@ pub trait ITestbed {
     fn caller(&self) -> BinderResult<Caller>;
     fn fail(&self, how: i32) -> BinderResult<()>;
     fn meet(&self, callers: i32) -> BinderResult<i32>;
+    fn met(&self, callers: i32) -> BinderResult<i32>;
 
     fn bounce(&self, callback: &Strong<dyn ICallback>, depth: i32) -> BinderResult<Vec<i32>>;
     fn notify(&self, callback: &Strong<dyn ICallback>, count: i32) -> BinderResult<()>;
@@ -85,7 +86,7 @@ pub trait ITestbed {
     fn held(&self) -> BinderResult<Option<SIBinder>>;
     fn release(&self) -> BinderResult<()>;
     fn ping_held(&self) -> BinderResult<bool>;
-    fn wait_for_death(&self, seconds: i32) -> BinderResult<bool>;
+    fn wait_for_death(&self) -> BinderResult<bool>;
     fn count_binders(&self, binders: &[SIBinder]) -> BinderResult<i32>;
 
     fn open_pipe(&self, text: &str) -> BinderResult<ParcelFileDescriptor>;

@@ -134,6 +134,10 @@ impl ITestbed for Testbed {
 
     fn meet(&self, callers: i32) -> BinderResult<i32> {
         self.met.update(|met| *met += 1);
+        self.met(callers)
+    }
+
+    fn met(&self, callers: i32) -> BinderResult<i32> {
         Ok(self.met.wait(patience(), |met| *met >= callers, |met| *met))
     }
 
@@ -188,12 +192,14 @@ impl ITestbed for Testbed {
         Ok(binder.ping_binder().is_ok())
     }
 
-    fn wait_for_death(&self, seconds: i32) -> BinderResult<bool> {
+    fn wait_for_death(&self) -> BinderResult<bool> {
         let obituary = self
             .with_held(|held| held.as_ref().map(|held| held.obituary.clone()))
             .ok_or(StatusCode::NameNotFound)?;
-        let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-        Ok(obituary.0.wait(limit, |told| *told > 0, |told| *told > 0))
+        let told = obituary
+            .0
+            .wait(patience(), |told| *told > 0, |told| *told > 0);
+        Ok(told)
     }
 
     fn count_binders(&self, binders: &[SIBinder]) -> BinderResult<i32> {

@@ -377,7 +377,8 @@ impl Caller {
     fn expect(&self, pipe: &OwnedFd, token: Option<u64>) {
         let mut bytes = [0; 8];
         let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-        let seen = match poll(&mut ready, PollTimeout::from(20_000u16)) {
+        let limit = PollTimeout::try_from(patience::seconds(20)).unwrap_or(PollTimeout::MAX);
+        let seen = match poll(&mut ready, limit) {
             Ok(0) => {
                 return self
                     .talk

@@ -7,6 +7,9 @@ use crate::interface::failure;
 use crate::service::eventually;
 use anyhow::{Context, Result, bail, ensure};
 use rsbinder::{StatusCode, hub};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
@@ -82,7 +85,7 @@ fn of_client(stage: &Stage) -> Result<String> {
     );
     client.kill()?;
     ensure!(
-        service.testbed.wait_for_death(10).said("wait_for_death")?,
+        service.testbed.wait_for_death().said("wait_for_death")?,
         "the service was not told"
     );
     ensure!(
@@ -146,23 +149,46 @@ fn in_a_call(stage: &Stage) -> Result<String> {
     Ok("the caller got DeadObject".to_owned())
 }
 
+/// Whether a thread, by its folder in `/proc`, waits in an ioctl.
+fn waits(thread: &Path) -> bool {
+    let read = |name| fs::read_to_string(thread.join(name)).unwrap_or_default();
+    // Its name in parentheses may hold anything; the state follows it.
+    let asleep = read("stat")
+        .rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.starts_with(" S"));
+    asleep && read("syscall").starts_with(&format!("{} ", libc::SYS_ioctl))
+}
+
 fn with_callers_inside(stage: &Stage) -> Result<String> {
     // More callers than threads in the service: some calls are being served, others still wait to be read.
-    let callers: usize = 12;
+    let (inside, callers) = (6, 12);
     let mut service = stage.serve()?;
     let testbed = service.testbed.clone();
+    let (tell, told) = mpsc::channel();
+    let call = || {
+        if let Ok(thread) = fs::read_link("/proc/thread-self") {
+            tell.send(Path::new("/proc").join(thread)).ok();
+        }
+        testbed
+            .meet(i32::MAX)
+            .map_err(|error| error.transaction_error())
+    };
     let statuses = std::thread::scope(|scope| -> Result<Vec<_>> {
-        let waiting: Vec<_> = (0..callers)
-            .map(|_| {
-                scope.spawn(|| {
-                    testbed
-                        .meet(i32::MAX)
-                        .map_err(|error| error.transaction_error())
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_millis(300));
+        let mut waiting: Vec<_> = (0..inside).map(|_| scope.spawn(call)).collect();
+        let met = testbed.met(inside);
+        waiting.extend((inside..callers).map(|_| scope.spawn(call)));
+        let mut threads: Vec<PathBuf> = Vec::new();
+        let sent = eventually(patience(), || {
+            threads.extend(told.try_iter());
+            threads.len() == waiting.len() && threads.iter().all(|thread| waits(thread))
+        });
         service.process.kill()?;
+        ensure!(
+            met.said("met")? >= inside,
+            "the service did not count its callers"
+        );
+        ensure!(sent, "not all callers wait for an answer");
         Ok(waiting
             .into_iter()
             .map(std::thread::ScopedJoinHandle::join)
@@ -173,7 +199,7 @@ fn with_callers_inside(stage: &Stage) -> Result<String> {
         .filter(|status| matches!(status, Ok(Err(StatusCode::DeadObject))))
         .count();
     ensure!(
-        dead == callers,
+        dead == statuses.len(),
         "{dead} of {callers} callers got DeadObject: {statuses:?}"
     );
     Ok(format!("all {callers} callers got DeadObject"))
@@ -188,7 +214,7 @@ fn of_a_held_binder(stage: &Stage) -> Result<String> {
         .said("hold")?;
     victim.process.kill()?;
     ensure!(
-        holder.testbed.wait_for_death(10).said("wait_for_death")?,
+        holder.testbed.wait_for_death().said("wait_for_death")?,
         "the holder was not told"
     );
     let dead = holder

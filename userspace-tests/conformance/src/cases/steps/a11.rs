@@ -252,7 +252,7 @@ fn freeze_waits(cx: &mut Cx) -> Result<()> {
         pid: manager.pid() as u32,
         enable: 1,
         // Longer than any step may take.
-        timeout_ms: 60_000,
+        timeout_ms: u32::try_from(patience::seconds(60).as_millis())?,
     };
     let reading = read_into(&mut manager, &trap)?;
     let arguments = vec![

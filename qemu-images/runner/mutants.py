@@ -34,7 +34,9 @@ class Attempt:
 
     mutant: mutation.Mutant
     whole: bool = False
+    second: bool = False  # after a first that says nothing
     cases: list = field(default_factory=list)  # that failed on ours
+    late: list = field(default_factory=list)  # what did not end: a slow guest may be why
     wrong: list = field(default_factory=list)  # that failed on the C driver
     remarks: list = field(default_factory=list)
     log: list = field(default_factory=list)
@@ -57,23 +59,25 @@ class Attempt:
         elif word == "@@remark":
             self.remarks.append(rest)
         elif found:
-            (self.cases if found[2] == "ours" else self.wrong).append(found[3])
+            ours = self.cases if found[1] == "FAILED" else self.late
+            (ours if found[2] == "ours" else self.wrong).append(found[3])
 
     def end(self, status):
         self.ended, self.status = True, status
         if status in (124, 137):
-            self.remarks.append("the suite did not end")
+            self.late.append("the suite did not end")
+
+    def signs(self):
+        """What speaks against the driver."""
+        signs = self.cases + self.remarks
+        log = "\n".join(self.log)
+        signs += [f"kernel log: {rule}" for rule in dict.fromkeys(rule for rule, _ in verdict.findings(log) if rule != "objects left")]
+        return signs + list(dict.fromkeys(LEFT.findall(log)))
 
     def noticed_by(self):
         """Who noticed, in words; empty if nobody."""
-        signs = list(self.cases)
-        signs += self.remarks
-        log = "\n".join(self.log)
-        signs += [f"kernel log: {rule}" for rule in dict.fromkeys(rule for rule, _ in verdict.findings(log) if rule != "objects left")]
-        signs += list(dict.fromkeys(LEFT.findall(log)))
-        if not self.ended:
-            signs.append("the guest went down")
-        return ", ".join(signs[:2])
+        down = [] if self.ended else ["the guest went down"]
+        return ", ".join((self.signs() + self.late + down)[:2])
 
 
 class Guest:
@@ -102,7 +106,7 @@ class Guest:
             if self.current:
                 # It took the guest with it.
                 self.current.log += (run.text("kernel") or run.text("console")).splitlines()
-                self.current.remarks += [run.reason] if run.reason else []
+                self.current.late += [run.reason] if run.reason else []
                 self.finish(self.current)
             elif not self.done:
                 sys.exit(f"error: the guest did not run a mutant: {run.reason or run.text('errors') or run.log()[-2000:]}")
@@ -183,7 +187,7 @@ class Session:
         left = [attempt for attempt in attempts if found[attempt.mutant.name] is None]
         self.tried = len(attempts) - len(left)
 
-        troubles = []
+        troubles, again = [], []
 
         # Called by the thread that listens to the guest: what is to end the program waits.
         def tell(attempt):
@@ -192,6 +196,9 @@ class Session:
                 troubles.append(f"{', '.join(attempt.wrong)} failed on the C driver, beside {name}")
             elif not noticed_by and attempt.status:
                 troubles.append(f"the suite ended with status {attempt.status} without a reason, with {name}")
+            elif noticed_by and not attempt.signs() and not attempt.second:
+                self.say(f"{name}: {noticed_by}; that may be the guest, so it is tried again")
+                again.append(Attempt(attempt.mutant, attempt.whole, second=True))
             else:
                 if attempt.mutant.edits:
                     self.tried += not attempt.whole
@@ -200,7 +207,8 @@ class Session:
                 self.results.put(attempt, noticed_by)
 
         while left:
-            left = Guest(self.workshop, self.kernel_folder, self.accel, tell).run(left)
+            left = Guest(self.workshop, self.kernel_folder, self.accel, tell).run(left) + again
+            again.clear()
         if troubles:
             sys.exit("\n".join(f"error: {trouble}" for trouble in troubles))
         return found

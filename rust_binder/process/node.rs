@@ -75,7 +75,7 @@ pub struct Node {
     pub owner: Arc<Process>,
     /// Set, under the lock, when the owner is gone; never cleared.
     pub(super) dead: Atomic<bool>,
-    /// It is, or was, the node behind handle 0.
+    /// It is the node behind handle 0. Changed under the lock of the context's manager.
     manager: Atomic<bool>,
     _count: Count,
     pub(super) strong: StrongCount,
@@ -377,6 +377,11 @@ impl Node {
     pub fn become_manager(this: &Arc<Item<Node>>) {
         this.manager.store(true, Relaxed);
         this.inner.lock().counts.become_manager(&this.strong);
+    }
+
+    /// The owner goes: handle 0 will be another node, and this one is passed on as any other.
+    pub fn resign_as_manager(&self) {
+        self.manager.store(false, Relaxed);
     }
 
     /// Tells whether this is the node behind handle 0.

@@ -134,6 +134,7 @@ pub fn release_process(process: Arc<Process>) {
         manager
             .node
             .take_if(|node| Arc::ptr_eq(&node.owner, &process))
+            .inspect(|node| node.resign_as_manager())
     };
     drop(manager);
 

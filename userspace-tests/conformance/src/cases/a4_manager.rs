@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use binder_abi::*;
 use harness::case::{Skip, round_trip};
 use harness::deadline::Deadline;
-use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq};
+use harness::{Bc, Br, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq};
 
 pub const CASES: &[Case] = &[
     core(
@@ -52,6 +52,12 @@ pub const CASES: &[Case] = &[
         old_handle,
     )
     .covers(&["A14.1"]),
+    core(
+        "a12/dead-manager-passed-on",
+        "handle 0 of a dead manager gets another number where it is passed on",
+        dead_manager_passed_on,
+    )
+    .covers(&["A14.1", "A19.6"]),
     core(
         "a12/other-user-refused",
         "another user cannot take the place later: EPERM",
@@ -208,6 +214,35 @@ fn old_handle(cx: &mut Cx) -> Result<()> {
     let reply = client.receive()?;
     let handle = client.object(&reply, 0)?.handle();
     cx.note("handle of the second manager's node", handle);
+    Ok(())
+}
+
+fn dead_manager_passed_on(cx: &mut Cx) -> Result<()> {
+    let mut first = cx.manager()?;
+    let mut client = cx.client()?;
+    let mut heir = cx.client()?;
+    let to_heir = give_node(&mut heir, &mut first, NODE)?;
+    let to_heir = pass_handle(&mut first, &mut client, to_heir)?;
+    client.send(&[Bc::Acquire(0), Bc::RequestDeath(0, 1)])?;
+    first.kill()?;
+    expect(&mut client, &[BR_NOOP, BR_DEAD_BINDER])?;
+    client.send(&[Call::oneway(to_heir).parcel(Parcel::new().handle(0)).into()])?;
+    let call = heir.receive()?;
+    let old = heir.object(&call, 0)?.handle();
+    check_eq!(old, 1);
+    heir.send(&[Bc::Acquire(old), Bc::FreeBuffer(call.data.buffer)])?;
+    // Number 0 is free for the next manager's node, and the two are told apart.
+    let mut second = cx.manager()?;
+    heir.send(&[
+        Bc::Acquire(0),
+        Bc::RequestDeath(0, 2),
+        Bc::RequestDeath(old, 3),
+    ])?;
+    check_eq!(heir.read()?[1..], [Br::Cookie(BR_DEAD_BINDER, 3)]);
+    heir.send(&[Bc::DeadBinderDone(3), Bc::Release(old)])?;
+    round_trip(&mut heir, &mut second, Call::to(0), Call::reply())?;
+    second.kill()?;
+    check_eq!(heir.read()?[1..], [Br::Cookie(BR_DEAD_BINDER, 2)]);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ impl Session<'_> {
     /// Fills a buffer of the recipient with what the request names.
     pub(super) fn build(
         &self,
-        recipient: Recipient<'_>,
+        mut recipient: Recipient<'_>,
         request: &TransactionRequest,
     ) -> Result<Payload, Failure> {
         let context = match &recipient.target {
@@ -75,9 +75,10 @@ impl Session<'_> {
                 debug_id: 0,
             },
         )?;
+        // From here on what was begun is given back in the order in which C does.
         let mut payload = Payload {
+            target: recipient.target.take(),
             buffer,
-            target: None,
             attachments: None,
             security_context: 0,
         };
@@ -101,7 +102,6 @@ impl Session<'_> {
         } else {
             self.copy_objects(&recipient, request, extra, &mut payload)?;
         }
-        payload.target = recipient.target;
         Ok(payload)
     }
 

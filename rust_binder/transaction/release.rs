@@ -43,17 +43,18 @@ impl Session<'_> {
                 ) {
                     Node::next_oneway(target.node());
                 }
-                // What the buffer kept alive goes before its space does.
+                // What the buffer kept alive goes before its space does, and the node that it was
+                // for before the objects in it, as in C.
                 if let Some(Delivered {
                     target,
                     attachments,
                 }) = delivered
                 {
+                    drop(target);
                     if let Some(attachments) = attachments {
                         self.close_listed(&attachments);
                         drop(attachments);
                     }
-                    drop(target);
                 }
                 drop(taken);
             }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use harness::{Case, Cx};
 
 mod a10_death;
+mod a10_order;
 mod a10_refs;
 mod a11_busy;
 mod a11_coalesce;
@@ -102,6 +103,7 @@ pub fn all() -> Vec<Case> {
         a9_pages::CASES,
         a10_refs::CASES,
         a10_death::CASES,
+        a10_order::CASES,
         a11_freeze::CASES,
         a11_busy::CASES,
         a11_wait::CASES,

@@ -64,6 +64,12 @@ pub const CASES: &[Case] = &[
         "a node whose owner's memory is not there counts as told",
         acquire_read_fails,
     ),
+    core(
+        "a10/order-of-failed-send",
+        "with a call that fails goes the node that it was for, then what was in it",
+        order_of_failed_send,
+    )
+    .covers(&["A10.2"]),
 ];
 
 const COOKIE: u64 = 1;
@@ -307,4 +313,28 @@ fn acquire_read_fails(cx: &mut Cx) -> Result<()> {
     ])?;
     manager.free(&call)?;
     expect(&mut client, &[BR_NOOP, BR_RELEASE, BR_DECREFS])
+}
+
+fn order_of_failed_send(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut other = another(&mut manager)?;
+    let mut owner = cx.client()?;
+    let target = give_node(&mut owner, &mut manager, NODE)?;
+    let object = give_node(&mut owner, &mut manager, OTHER)?;
+    let trap = manager.trap()?;
+    let parcel = Parcel::new().handle(object);
+    let call = caught_behind(&mut manager, &trap, Call::oneway(target), &parcel)?;
+    let step = send_into(&mut manager, &trap, call)?;
+    other.send(&[Bc::Release(target), Bc::Release(object)])?;
+    expect_nothing(&mut owner)?;
+    let_fail(trap, step)?;
+    expect(&mut manager, &[BR_NOOP, BR_FAILED_REPLY])?;
+    let told = owner.read()?;
+    check_returns!(
+        told,
+        [BR_NOOP, BR_RELEASE, BR_DECREFS, BR_RELEASE, BR_DECREFS]
+    );
+    let node = |(ptr, cookie)| Br::Node(BR_RELEASE, PtrCookie { ptr, cookie });
+    check_eq!([&told[1], &told[3]], [&node(NODE), &node(OTHER)]);
+    Ok(())
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sections A10 and A14: in which order nodes are given up that end together.
+
+use super::core;
+use crate::fixtures::*;
+use anyhow::Result;
+use binder_abi::*;
+use harness::{Bc, Br, Call, Case, Cx, Parcel, Thread, Transactions, check_eq};
+
+pub const CASES: &[Case] = &[core(
+    "a10/order-with-buffer",
+    "with a buffer goes the node that it was for, then what is in it",
+    order_with_buffer,
+)
+.covers(&["A10.2"])];
+
+/// What an owner is told of a node that is over.
+fn over(node: (u64, u64)) -> [Br; 2] {
+    [BR_RELEASE, BR_DECREFS].map(|code| {
+        let (ptr, cookie) = node;
+        Br::Node(code, PtrCookie { ptr, cookie })
+    })
+}
+
+/// Reads until there are so many returns, whatever they are spread over.
+fn read_all(thread: &mut Thread, count: usize) -> Result<Vec<Br>> {
+    let mut told = Vec::new();
+    while told.len() < count {
+        let returns = thread.read()?;
+        told.extend(returns.into_iter().filter(|br| br.code() != BR_NOOP));
+    }
+    Ok(told)
+}
+
+fn order_with_buffer(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut owner = cx.client()?;
+    let target = give_node(&mut owner, &mut manager, NODE)?;
+    let object = give_node(&mut owner, &mut manager, OTHER)?;
+    let parcel = Parcel::new().handle(object);
+    manager.send(&[
+        Call::oneway(target).parcel(parcel).into(),
+        Bc::Release(target),
+        Bc::Release(object),
+    ])?;
+    let call = owner.receive()?;
+    expect_nothing(&mut owner)?;
+    owner.free(&call)?;
+    check_eq!(read_all(&mut owner, 4)?, [over(NODE), over(OTHER)].concat());
+    expect_nothing(&mut owner)
+}

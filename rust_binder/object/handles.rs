@@ -49,12 +49,12 @@ pub(crate) enum Lowest {
 ///
 /// - A number greater than 0 and less than `64 * leaves.count()` is free in `free` exactly if
 ///   its slot is `None`; no other number is free.
-/// - Leaves from `top` on have no entry.
+/// - Leaves before `bottom` have no entry.
 /// - `len` is the number of entries.
 pub(crate) struct HandleTable<E> {
     leaves: Leaves<Option<E>>,
     free: FreeTree,
-    top: usize,
+    bottom: usize,
     len: usize,
 }
 
@@ -110,7 +110,7 @@ impl<E> Vacant<'_, E> {
                 table.free.take(index);
             }
             table.len = table.len.wrapping_add(1);
-            table.top = table.top.max((index / LEAF).wrapping_add(1));
+            table.bottom = table.bottom.min(index / LEAF);
         }
     }
 }
@@ -122,7 +122,7 @@ impl<E> HandleTable<E> {
         Self {
             leaves: Leaves::new(),
             free: FreeTree::new(),
-            top: 0,
+            bottom: 0,
             len: 0,
         }
     }
@@ -171,21 +171,25 @@ impl<E> HandleTable<E> {
         Some(entry)
     }
 
-    /// Removes the entry with the highest handle: for emptying the table.
+    /// Removes the entry with the lowest handle: for emptying the table.
     ///
     /// Costs as much for the last as for the first of many entries.
     pub(crate) fn pop(&mut self) -> Option<(Handle, E)> {
-        while let Some(leaf) = self.top.checked_sub(1) {
-            let first = leaf.wrapping_mul(LEAF);
-            let taken = all_free(leaf) & !self.free.word(leaf);
-            // Number 0 counts as taken whether it has an entry or not; it is the last to go.
-            let offset = taken.checked_ilog2().unwrap_or(0) as usize;
-            let handle = Handle(u32::try_from(first.wrapping_add(offset)).ok()?);
-            if let Some(entry) = self.remove(handle) {
-                return Some((handle, entry));
+        while self.bottom < self.leaves.count() {
+            let first = self.bottom.wrapping_mul(LEAF);
+            let mut taken = all_free(self.bottom) & !self.free.word(self.bottom);
+            if self.bottom == 0 {
+                // Number 0 is never free, whether it has an entry or not.
+                taken |= u64::from(matches!(self.leaves.get(0), Some(Some(_))));
             }
-            // INVARIANT: No number of the leaf but 0 was taken, and that has no entry.
-            self.top = leaf;
+            if taken == 0 {
+                // INVARIANT: The leaf has no entry.
+                self.bottom = self.bottom.wrapping_add(1);
+                continue;
+            }
+            let index = first.wrapping_add(taken.trailing_zeros() as usize);
+            let handle = Handle(u32::try_from(index).ok()?);
+            return Some((handle, self.remove(handle)?));
         }
         None
     }
@@ -248,7 +252,6 @@ impl<E> HandleTable<E> {
         let leaves = self.leaves.shrink()?;
         // INVARIANT: The leaf is gone, and had no entry.
         self.free.set_word(last, 0);
-        self.top = self.top.min(last);
         Some(Room {
             leaves,
             free: FreeTree::new(),
@@ -275,16 +278,25 @@ mod tests {
     };
 
     #[test]
-    fn the_end_is_where_the_last_entry_was() {
+    fn the_start_is_where_the_first_entry_may_be() {
         let mut table = HandleTable::new();
-        for number in 1..LEAF * 3 {
+        for _ in 1..LEAF * 3 {
             if let Some(growth) = table.growth() {
                 drop(table.grow(growth.allocate().expect("memory")));
             }
             let place = table.vacant(Lowest::FromOne).expect("there is one");
             place.fill(());
-            // So emptying the table visits no leaf that never had an entry.
-            assert_eq!(table.top, number / LEAF + 1);
         }
+        for number in 1..LEAF * 3 {
+            table.pop().expect("an entry");
+            // So emptying the table visits no leaf twice.
+            assert_eq!(table.bottom, number / LEAF);
+        }
+        assert_eq!(table.pop(), None);
+        assert_eq!(table.bottom, 3);
+        // Until something is entered before.
+        let place = table.vacant(Lowest::FromOne).expect("all are free");
+        place.fill(());
+        assert_eq!(table.bottom, 0);
     }
 }

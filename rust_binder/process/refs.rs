@@ -301,8 +301,9 @@ impl Process {
         }
     }
 
-    /// Drops some reference of a process that is gone; `false` when none is left.
-    pub fn drop_any_reference(&self) -> bool {
+    /// Drops the reference with the lowest handle of a process that is gone; `false` when none is
+    /// left.
+    pub fn drop_first_reference(&self) -> bool {
         let reference = {
             let mut refs = self.lock_refs();
             let popped = refs.table.pop();

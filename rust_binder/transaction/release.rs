@@ -153,7 +153,7 @@ pub fn release_process(process: Arc<Process>) {
             give_up(&process, work);
         }
     }
-    while process.drop_any_reference() {}
+    while process.drop_first_reference() {}
     while let Some(work) = process.take_any_work() {
         give_up(&process, work);
     }

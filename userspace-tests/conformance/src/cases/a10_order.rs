@@ -8,12 +8,20 @@ use anyhow::Result;
 use binder_abi::*;
 use harness::{Bc, Br, Call, Case, Cx, Parcel, Thread, Transactions, check_eq};
 
-pub const CASES: &[Case] = &[core(
-    "a10/order-with-buffer",
-    "with a buffer goes the node that it was for, then what is in it",
-    order_with_buffer,
-)
-.covers(&["A10.2"])];
+pub const CASES: &[Case] = &[
+    core(
+        "a10/order-with-buffer",
+        "with a buffer goes the node that it was for, then what is in it",
+        order_with_buffer,
+    )
+    .covers(&["A10.2"]),
+    core(
+        "a14/order-of-references",
+        "the references of a process that dies end from the lowest handle on",
+        order_of_references,
+    )
+    .covers(&["A14.4"]),
+];
 
 /// What an owner is told of a node that is over.
 fn over(node: (u64, u64)) -> [Br; 2] {
@@ -47,6 +55,20 @@ fn order_with_buffer(cx: &mut Cx) -> Result<()> {
     let call = owner.receive()?;
     expect_nothing(&mut owner)?;
     owner.free(&call)?;
+    check_eq!(read_all(&mut owner, 4)?, [over(NODE), over(OTHER)].concat());
+    expect_nothing(&mut owner)
+}
+
+fn order_of_references(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut owner = cx.client()?;
+    check_eq!(give_node(&mut owner, &mut manager, NODE)?, 1);
+    check_eq!(give_node(&mut owner, &mut manager, OTHER)?, 2);
+    // The first handle is the younger one.
+    manager.send(&[Bc::Release(1)])?;
+    check_eq!(read_all(&mut owner, 2)?, over(NODE));
+    check_eq!(give_node(&mut owner, &mut manager, NODE)?, 1);
+    manager.kill()?;
     check_eq!(read_all(&mut owner, 4)?, [over(NODE), over(OTHER)].concat());
     expect_nothing(&mut owner)
 }

@@ -133,7 +133,7 @@ proptest! {
                 }
                 Step::Pop => {
                     let popped = table.pop().map(|(handle, entry)| (handle.0, entry));
-                    prop_assert_eq!(popped, model.0.pop_last());
+                    prop_assert_eq!(popped, model.0.pop_first());
                 }
                 Step::Shrink => {
                     let before = table.growth().is_none();
@@ -144,12 +144,11 @@ proptest! {
             }
             check(&table, &model);
         }
-        // Emptied from the end, and with storage for the next.
+        // Emptied from the start, and with storage for the next.
         let mut popped = Vec::new();
         while let Some((handle, entry)) = table.pop() {
             popped.push((handle.0, entry));
         }
-        popped.reverse();
         prop_assert_eq!(popped, model.0.into_iter().collect::<Vec<_>>());
         prop_assert_eq!(table.len(), 0);
     }
@@ -283,19 +282,25 @@ fn a_hundred_thousand_come_and_go() {
 }
 
 #[test]
-fn the_highest_goes_first_after_the_table_was_small() {
+fn the_lowest_goes_first_after_the_table_was_small() {
     let mut table = HandleTable::new();
     for number in 1..200_u64 {
         insert(&mut table, Lowest::FromOne, number).expect("memory");
     }
-    for number in 64..200 {
+    for number in 1..=64 {
+        assert_eq!(table.pop(), Some((Handle(number), number.into())));
+    }
+    for number in 65..200 {
         assert_eq!(table.remove(Handle(number)), Some(number.into()));
     }
     while table.shrink().is_some() {}
-    // The first of the second leaf.
-    let handle = insert(&mut table, Lowest::FromOne, 64).expect("memory");
-    assert_eq!(handle, Handle(64));
-    for number in (1..=64).rev() {
+    assert_eq!(table.pop(), None);
+    // Before all that was taken out, number 0 among them.
+    for number in 1..=64 {
+        insert(&mut table, Lowest::FromOne, number).expect("memory");
+    }
+    insert(&mut table, Lowest::FromZero, 0).expect("memory");
+    for number in 0..=64 {
         assert_eq!(table.pop(), Some((Handle(number), number.into())));
     }
     assert_eq!(table.pop(), None);

@@ -18,12 +18,16 @@ use crate::{
         Attachments,
         Delivered,
         Frame,
+        Message,
         Node,
         Process,
         ThreadKey,
         Work, //
     },
-    sys::files,
+    sys::{
+        files,
+        queue::Queue, //
+    },
 };
 use kernel::sync::{
     atomic::ordering::Relaxed,
@@ -90,6 +94,12 @@ impl Session<'_> {
 ///
 /// The call that it serves fails. Calls that it made go on, and their replies find nobody.
 pub fn release_thread(process: &Process, key: ThreadKey) {
+    let mut unread = Queue::new();
+    end_thread(process, key, &mut unread);
+}
+
+/// Ends a thread, and leaves the messages that it has not read.
+fn end_thread(process: &Process, key: ThreadKey, unread: &mut Queue<Work>) {
     // While the thread can be found: one that sends a node takes its work out of other queues.
     while let Some((node, ticket)) = process.take_unread_node(key) {
         Node::forget_work(&node, ticket);
@@ -112,16 +122,19 @@ pub fn release_thread(process: &Process, key: ThreadKey) {
         fail_call(call, returns::DEAD_REPLY, None);
     }
     while let Some(work) = thread.todo.pop() {
-        give_up(process, work);
+        give_up(process, work, unread);
     }
 }
 
-/// Drops work that nobody is left to read.
-fn give_up(process: &Process, work: Work) {
+/// Gives up work that nobody is left to read. Who waits for it is told, but what a message carries
+/// goes only with the message, which joins the `unread` ones.
+fn give_up(process: &Process, work: Work, unread: &mut Queue<Work>) {
     match work {
         Work::Message(message) => {
             process.settle(1);
-            abandon(message, returns::DEAD_REPLY);
+            abandon(&message, returns::DEAD_REPLY);
+            // It has just left another queue.
+            drop(unread.push_back::<Message>(message));
         }
         Work::Node(node, ticket) => Node::forget_work(&node, ticket),
         Work::Code(..) | Work::Death(_) | Work::Freeze(_) => {}
@@ -140,23 +153,27 @@ pub fn release_process(process: Arc<Process>) {
     drop(manager);
 
     process.die();
+    // Objects of messages that were not read end with the references, once all of those who watch
+    // the nodes were told, as in C.
+    let mut unread = Queue::new();
     loop {
         let thread = process.lock().any_thread();
         match thread {
-            Some(key) => release_thread(&process, key),
+            Some(key) => end_thread(&process, key, &mut unread),
             None => break,
         }
     }
     while let Some(node) = process.take_any_node() {
         let mut unsent = Node::owner_died(&node);
         while let Some(work) = unsent.pop_front() {
-            give_up(&process, work);
+            give_up(&process, work, &mut unread);
         }
     }
     while process.drop_first_reference() {}
     while let Some(work) = process.take_any_work() {
-        give_up(&process, work);
+        give_up(&process, work, &mut unread);
     }
+    drop(unread);
     process.space.release();
     while let Some(mut taken) = process.space.take_any() {
         drop(taken.take_payload());

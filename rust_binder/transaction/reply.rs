@@ -178,10 +178,9 @@ pub(super) fn fail_call(call: &Arc<Call>, number: u32, error: Option<(u32, i32)>
     }
 }
 
-/// Gives up a message that will not be delivered; a caller is told `number`.
-pub(super) fn abandon(message: KBox<Item<Message>>, number: u32) {
+/// A message will not be delivered: if it is a call, the caller is told `number`.
+pub(super) fn abandon(message: &Message, number: u32) {
     if let Kind::Call(call) = &message.kind {
         fail_call(call, number, None);
     }
-    drop(message);
 }

@@ -21,6 +21,12 @@ pub const CASES: &[Case] = &[
         order_of_references,
     )
     .covers(&["A14.4"]),
+    core(
+        "a14/order-of-unread",
+        "what messages carry that a process did not read ends after the death of all its nodes is told",
+        order_of_unread,
+    )
+    .covers(&["A14.2", "A14.3"]),
 ];
 
 /// What an owner is told of a node that is over.
@@ -71,4 +77,30 @@ fn order_of_references(cx: &mut Cx) -> Result<()> {
     manager.kill()?;
     check_eq!(read_all(&mut owner, 4)?, [over(NODE), over(OTHER)].concat());
     expect_nothing(&mut owner)
+}
+
+fn order_of_unread(cx: &mut Cx) -> Result<()> {
+    const IN_REPLY: (u64, u64) = (0x3000, 0x3001);
+    const IN_ONEWAY: (u64, u64) = (0x4000, 0x4001);
+    let carrying = |node: (u64, u64)| Parcel::new().binder(node.0, node.1);
+    let mut manager = cx.manager()?;
+    let mut owner = cx.client()?;
+    let first = give_node(&mut owner, &mut manager, NODE)?;
+    let second = give_node(&mut owner, &mut manager, OTHER)?;
+    // A reply waits for the thread; of two oneway calls the first for the process, the second for
+    // the node.
+    let call = call_received(&mut owner, &mut manager)?;
+    manager.answer(&call, Call::reply().parcel(carrying(IN_REPLY)))?;
+    manager.send(&[
+        Call::oneway(first).into(),
+        Call::oneway(first).parcel(carrying(IN_ONEWAY)).into(),
+    ])?;
+    let told = manager.read()?;
+    manager.acknowledge(&told)?;
+    manager.send(&[Bc::RequestDeath(first, 1), Bc::RequestDeath(second, 2)])?;
+    owner.kill()?;
+    let deaths = [1, 2].map(|cookie| Br::Cookie(BR_DEAD_BINDER, cookie));
+    let expected = [deaths, over(IN_REPLY), over(IN_ONEWAY)].concat();
+    check_eq!(read_all(&mut manager, expected.len())?, expected);
+    expect_nothing(&mut manager)
 }

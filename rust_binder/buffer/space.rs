@@ -267,10 +267,16 @@ impl<T> Space<T> {
         Some(Delivered::new(self, taken))
     }
 
-    /// Ends the life of the space: nothing is reserved or delivered from now on, and pages that no
-    /// buffer touches are freed. Buffers that are there are dropped or taken as usual.
+    /// Begins the end of the space: nothing is reserved or delivered from now on. Buffers that are
+    /// there are dropped or taken as usual.
     pub(crate) fn release(&self) {
         self.inner.lock().released = true;
+    }
+
+    /// Frees the pages that no buffer touches, once the space is released and its buffers are gone:
+    /// the space itself may be kept for long, by those who hold nodes of the process. The pages of
+    /// buffers that senders still fill go with those.
+    pub(crate) fn free_idle(&self) {
         self.pages.free_idle();
     }
 
@@ -390,8 +396,14 @@ impl<T> Drop for Allocation<T> {
                 space.pages.clear(&pin);
             }
             space.pages.unpin(pin);
-            let surplus = space.inner.lock().ranges.cancel(key);
+            let mut inner = space.inner.lock();
+            let surplus = inner.ranges.cancel(key);
+            let released = inner.released;
+            drop(inner);
             drop(surplus);
+            if released {
+                space.free_idle();
+            }
         }
     }
 }

@@ -179,4 +179,5 @@ pub fn release_process(process: Arc<Process>) {
         drop(taken.take_payload());
         drop(taken);
     }
+    process.space.free_idle();
 }

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Section A12: whose memory it is that a message takes.
+//! Sections A12 and A14: whose memory it is that a message takes, and for how long.
 
 use super::core;
+use crate::fixtures::*;
 use anyhow::{Context, Result};
+use binder_abi::*;
 use harness::case::Skip;
-use harness::{Call, Case, Cx, Transactions, check};
+use harness::{Call, Case, Cx, Errno, Transactions, check};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub const CASES: &[Case] = &[core(
-    "a12/memory-is-charged",
-    "memory that a message takes is the sender's, by its memory cgroup; on C nobody's",
-    memory_is_charged,
-)];
+pub const CASES: &[Case] = &[
+    core(
+        "a12/memory-is-charged",
+        "memory that a message takes is the sender's, by its memory cgroup; on C nobody's",
+        memory_is_charged,
+    ),
+    core(
+        "a14/memory-of-the-dead",
+        "memory of messages goes with their receiver, though others have handles of its nodes",
+        memory_of_the_dead,
+    )
+    .covers(&["A14.4"]),
+];
 
 const MIB: u64 = 1 << 20;
 
@@ -69,4 +79,32 @@ fn memory_is_charged(cx: &mut Cx) -> Result<()> {
         false => check!(charged < MIB, "{charged}"),
     }
     Ok(())
+}
+
+fn memory_of_the_dead(cx: &mut Cx) -> Result<()> {
+    let group = Group::new()?;
+    let mut manager = cx.manager()?;
+    let mut owner = cx.client_with_size(4 * MIB)?;
+    let handle = give_node(&mut owner, &mut manager, NODE)?;
+    group.add(manager.pid())?;
+    let before = group.kernel()?;
+    let data = vec![1; MIB as usize];
+    // One is read and not freed, one is not read.
+    manager.send(&[Call::oneway(handle).data(&data).into()])?;
+    complete(&mut manager)?;
+    owner.receive()?;
+    manager.send(&[Call::to(handle).data(&data).into()])?;
+    owner.kill()?;
+    expect(
+        &mut manager,
+        &[BR_NOOP, BR_TRANSACTION_COMPLETE, BR_DEAD_REPLY],
+    )?;
+    let left = group.kernel()?.saturating_sub(before);
+    check!(left < MIB / 2, "{left}");
+    fails(
+        &mut manager,
+        Call::to(handle),
+        BR_DEAD_REPLY,
+        Some(Errno::EINVAL),
+    )
 }

@@ -148,10 +148,15 @@ fn set_manager(
         Some(object) => (object.name, object.flags),
         None => (NodeName { ptr: 0, cookie: 0 }, NodeFlags::from_bits(0)),
     };
-    let node = Node::find_or_create(&Arc::from(process), name, flags)?;
-    Node::become_manager(&node);
-    manager.node = Some(node);
-    Ok(())
+    let owner = Arc::from(process);
+    loop {
+        let node = Node::find_or_create(&owner, name, flags)?;
+        // If another thread has just read that nobody has the node, the next will be a new one.
+        if Node::become_manager(&node).is_ok() {
+            manager.node = Some(node);
+            return Ok(());
+        }
+    }
 }
 
 /// Follows `binder_ioctl_get_node_info_for_ref()`.

@@ -373,10 +373,15 @@ impl Node {
         _wakeup = Self::settle(this, &mut inner, after);
     }
 
-    /// Makes the node the one behind handle 0.
-    pub fn become_manager(this: &Arc<Item<Node>>) {
+    /// Makes the node the one behind handle 0, for as long as its owner lives.
+    pub fn become_manager(this: &Arc<Item<Node>>) -> Result<(), Detached> {
+        let mut inner = this.inner.lock();
+        if inner.detached {
+            return Err(Detached);
+        }
+        inner.counts.become_manager(&this.strong);
         this.manager.store(true, Relaxed);
-        this.inner.lock().counts.become_manager(&this.strong);
+        Ok(())
     }
 
     /// The owner goes: handle 0 will be another node, and this one is passed on as any other.

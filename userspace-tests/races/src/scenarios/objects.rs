@@ -4,11 +4,16 @@
 
 use super::{NODE, another, bystander, codes, core, give_node};
 use crate::race::Race;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use binder_abi::*;
+use harness::deadline::Deadline;
 use harness::race::Step;
 use harness::returns::Br;
-use harness::{Bc, Call, Case, Cx, Exchange, Parcel, Process, Transactions, check, check_eq};
+use harness::thread::PAGE;
+use harness::{
+    Bc, Call, Case, Cx, Errno, Exchange, Parcel, Process, Transactions, check, check_eq,
+};
+use zerocopy::IntoBytes;
 
 pub const SCENARIOS: &[Case] = &[
     core(
@@ -40,6 +45,11 @@ pub const SCENARIOS: &[Case] = &[
         "same-node-twice",
         "two threads that send the same node at once send one",
         same_node_twice,
+    ),
+    core(
+        "manager-vs-end",
+        "a node that becomes the manager's while its owner reads that nobody has it is known from then on",
+        manager_vs_end,
     ),
 ];
 
@@ -272,5 +282,52 @@ fn same_node_twice(cx: &mut Cx) -> Result<()> {
         check_eq!(manager.object(&second, 0)?.handle(), handle);
         manager.free(&second)?;
         told.read_to_end(&mut owner)
+    })
+}
+
+fn manager_vs_end(cx: &mut Cx) -> Result<()> {
+    Race::rounds(cx, |cx, race| {
+        let mut first = cx.manager()?;
+        let mut owner = cx.client()?;
+        let mut reader = another(&mut owner)?;
+        race.intruder(&mut reader)?;
+        give_node(&mut owner, &mut first)?;
+        let node = FlatObject {
+            binder: NODE.0,
+            cookie: NODE.1,
+            ..FlatObject::default()
+        };
+        let argument = owner.allocate(PAGE)?;
+        owner.poke(argument, node.as_bytes())?.context("poke")?;
+        first.kill()?;
+        cx.wait_for_vacancy()?;
+        // References end some time after that.
+        let deadline = Deadline::step();
+        while reader.poll_events()? & libc::POLLIN == 0 {
+            ensure!(!deadline.passed(), "the owner is not told");
+            std::thread::yield_now();
+        }
+        let fd = owner.endpoint.fd as u64;
+        let arguments = vec![fd, BINDER_SET_CONTEXT_MGR_EXT.into(), argument];
+        let become_manager = Step::Syscall(libc::SYS_ioctl, arguments);
+        let read = Exchange::read().nonblocking().into();
+        let mut ends = race.run(vec![
+            (&mut owner, vec![become_manager]),
+            (&mut reader, vec![read]),
+        ])?;
+        if let Some(end) = ends.pop() {
+            let result = end?.only()?.result();
+            check!(matches!(result, Ok(()) | Err(Errno::EAGAIN)), "{result:?}");
+        }
+        for end in ends {
+            check_eq!(end?.only()?.result(), Ok(()));
+        }
+        let known = owner.ioctl(BINDER_GET_NODE_DEBUG_INFO, NodeDebugInfo::default())?;
+        check_eq!(known.map(|info| info.ptr), Ok(NODE.0));
+        let mut client = cx.client()?;
+        client.send(&[Bc::Acquire(0), Bc::RequestDeath(0, COOKIE)])?;
+        owner.kill()?;
+        check_eq!(codes(&client.read()?), [BR_DEAD_BINDER]);
+        Ok(())
     })
 }

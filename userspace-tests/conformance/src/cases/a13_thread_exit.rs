@@ -7,8 +7,9 @@ use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::case::round_trip;
+use harness::thread::PAGE;
 use harness::{
-    Bc, Call, Case, Cx, Exchange, Parcel, Thread, Transactions, check_eq, check_returns,
+    Bc, Call, Case, Cx, Errno, Exchange, Parcel, Thread, Transactions, check_eq, check_returns,
 };
 
 pub const CASES: &[Case] = &[
@@ -40,6 +41,11 @@ pub const CASES: &[Case] = &[
         exit_with_undelivered,
     )
     .covers(&["A13.3"]),
+    core(
+        "a13/exit-frees-undelivered",
+        "what a call that waits in a leaving thread's queue takes up",
+        exit_frees_undelivered,
+    ),
     core(
         "a13/exit-with-completions",
         "completions not read are dropped",
@@ -175,6 +181,30 @@ fn exit_with_undelivered(cx: &mut Cx) -> Result<()> {
         [BR_NOOP, BR_TRANSACTION_COMPLETE, BR_DEAD_REPLY]
     );
     manager.answer_lost(&outer)
+}
+
+fn exit_frees_undelivered(cx: &mut Cx) -> Result<()> {
+    let mut manager = cx.manager()?;
+    let mut client = cx.client_with_size(4 * PAGE)?;
+    let back = give_node(&mut client, &mut manager, NODE)?;
+    let outer = call_received(&mut client, &mut manager)?;
+    // More than half of what there is: a second one has room only if the first is gone.
+    let nested = || Call::to(back).data(&[0; 3 * PAGE as usize]);
+    manager.send(&[nested().into()])?;
+    leave(&mut client)?;
+    check_returns!(
+        manager.read()?,
+        [BR_NOOP, BR_TRANSACTION_COMPLETE, BR_DEAD_REPLY]
+    );
+    if cx.is_rust_driver() {
+        manager.send(&[nested().into()])?;
+        let call = client.spawn_thread()?.receive()?;
+        check_eq!(call.data.data_size, 3 * PAGE);
+    } else {
+        fails(&mut manager, nested(), BR_FAILED_REPLY, Some(Errno::ENOSPC))?;
+        manager.answer_lost(&outer)?;
+    }
+    Ok(())
 }
 
 fn exit_with_completions(cx: &mut Cx) -> Result<()> {

@@ -5,7 +5,8 @@
 //! This room knows the numbers and the byte layouts of the binder protocol, how to take a block
 //! of commands apart, how to find the objects in a transaction and how to put returns together.
 //! It knows nothing of processes, nodes or buffers, takes no lock, allocates nothing and uses no
-//! type of the kernel, so that the very same files are compiled on a host, and tested there, also with random input.
+//! type of the kernel, so that the very same files are compiled on a host, and tested there, also
+//! with random input.
 //!
 //! Wire structures are packed. Their fields lie where the C compiler puts them, because the
 //! protocol's own structures have no holes; what packing buys is an alignment of one, so that a

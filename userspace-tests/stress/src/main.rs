@@ -75,7 +75,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0)]
     lost_nodes: u64,
     /// How much more memory the kernel may hold after the work than after the warm-up, in KiB.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, default_value_t = 2048)]
     memory: u64,
 }
 

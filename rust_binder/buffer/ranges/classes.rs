@@ -155,7 +155,10 @@ impl Classes {
 
     /// Finds a gap of at least this size without a search. May miss one whose size is in the same
     /// class as `size`; [`find_tight`](Self::find_tight) does not.
-    #[inline]
+    ///
+    /// Never inlined: most requests find no gap at all and don't get here, and the compiler would have
+    /// every one of them work out its class beforehand.
+    #[inline(never)]
     pub(super) fn find(&self, size: u32) -> Option<Index> {
         let class = class_above(size);
         let columns = u32::from(*self.columns.get(class.row as usize)?);

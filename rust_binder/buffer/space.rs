@@ -157,7 +157,7 @@ impl<T> Drop for Inner<T> {
             self.pages.unpin(pin);
             self.ranges.release(key);
         }
-        self.pages.free_idle();
+        self.pages.retire();
     }
 }
 
@@ -273,11 +273,11 @@ impl<T> Space<T> {
         self.inner.lock().released = true;
     }
 
-    /// Frees the pages that no buffer touches, once the space is released and its buffers are gone:
-    /// the space itself may be kept for long, by those who hold nodes of the process. The pages of
-    /// buffers that senders still fill go with those.
-    pub(crate) fn free_idle(&self) {
-        self.pages.free_idle();
+    /// Frees the pages that no buffer touches, and lets go of the address space, once the space is
+    /// released and its buffers are gone: the space itself may be kept for long, by those who hold
+    /// nodes of the process. The pages of buffers that senders still fill go with those.
+    pub(crate) fn retire(&self) {
+        self.pages.retire();
     }
 
     /// The state, for those who debug.
@@ -402,7 +402,7 @@ impl<T> Drop for Allocation<T> {
             drop(inner);
             drop(surplus);
             if released {
-                space.free_idle();
+                space.retire();
             }
         }
     }

@@ -105,6 +105,12 @@ impl Refs {
         }
     }
 
+    /// Takes the table away if there is nothing in it.
+    pub(super) fn take_empty(&mut self) -> Option<HandleTable<Ref>> {
+        let is_empty = self.table.len() == 0;
+        is_empty.then(|| core::mem::replace(&mut self.table, HandleTable::new()))
+    }
+
     /// Looks up a reference; with `Strength::Strong` it must have a strong count.
     #[inline]
     pub(super) fn get(&mut self, handle: Handle, strength: Strength) -> Result<&mut Ref, RefError> {

@@ -33,6 +33,7 @@ use crate::{
         Count, //
     },
     sys::{
+        group::ThreadGroup,
         queue::{
             Item,
             Queue,
@@ -67,8 +68,7 @@ use kernel::{
     },
     task::{
         CurrentTask,
-        Pid,
-        Task, //
+        Pid, //
     }, //
 };
 
@@ -80,9 +80,9 @@ use kernel::{
 pub struct Process {
     /// The world it belongs to.
     pub context: Arc<Context>,
-    /// The leader of the thread group that opened the file.
-    pub leader: ARef<Task>,
-    /// Its thread group, numbered in the initial pid namespace.
+    /// The thread group that opened the file.
+    pub group: ThreadGroup,
+    /// The same, numbered in the initial pid namespace.
     pub pid: Pid,
     /// Its place among those with the same pid, see [`Registry`](super::Registry).
     pub(super) serial: i64,
@@ -150,10 +150,12 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`]; [`EINVAL`] for a task without user memory.
+    /// [`ENOMEM`]; [`EINVAL`] for a task without user memory; [`ESRCH`] for one that is gone, which
+    /// opens nothing.
     pub fn new(context: Arc<Context>, file: &File) -> Result<Arc<Self>> {
         let current = kernel::current!();
         let mm = current_mm().ok_or(EINVAL)?;
+        let group = ThreadGroup::of(current).ok_or(ESRCH)?;
         let space = Space::new(context.reclaimer.clone(), mm)?;
         let registry = context.registry.clone();
         let place = registry.reserve()?;
@@ -164,7 +166,7 @@ impl Process {
         let process = Arc::pin_init(
             pin_init!(Self {
                 context,
-                leader: current.group_leader().into(),
+                group,
                 pid: current.tgid(),
                 serial: place.serial,
                 default_nice,
@@ -337,6 +339,14 @@ impl Process {
         let flags = i32::from(state.need_return).wrapping_add(state.return_error.into());
         self.attention.add(flags.wrapping_neg(), Relaxed);
         Some(state)
+    }
+
+    /// Frees the tables of a process that is gone, once they are empty: who holds its nodes may keep
+    /// the rest of it for long.
+    pub fn free_tables(&self) {
+        let threads = core::mem::replace(&mut self.lock().threads, Slab::new());
+        let refs = self.lock_refs().take_empty();
+        drop((threads, refs));
     }
 }
 

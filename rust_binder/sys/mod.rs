@@ -9,6 +9,7 @@
 
 pub(crate) mod chardev;
 pub(crate) mod files;
+pub(crate) mod group;
 pub(crate) mod page_word;
 pub(crate) mod pages;
 pub(crate) mod params;

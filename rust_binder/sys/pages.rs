@@ -405,15 +405,18 @@ impl Pages {
         });
     }
 
-    /// Frees all pages that are not pinned. They are not taken out of page tables: to be called
-    /// when the mapping has gone or will go soon.
-    pub(crate) fn free_idle(&self) {
+    /// Ends the space, whose mapping has gone for good: lets go of the address space, frees all pages
+    /// that are not pinned, and once there are none left the table of their entries.
+    pub(crate) fn retire(&self) {
+        self.mapping.forget();
         let Some(area) = self.area.as_ref() else {
             return;
         };
         let mut entries = self.entries.lock();
+        let mut is_empty = true;
         for (word, slot) in area.words.iter().zip(entries.iter_mut()) {
             let Some(page) = OwnedPage::take_from(word, true) else {
+                is_empty &= slot.is_none();
                 continue;
             };
             // INVARIANT: The word has no page any more, and the entry goes.
@@ -421,6 +424,10 @@ impl Pages {
             if let Some(entry) = slot.take() {
                 drop(entry.unlist());
             }
+        }
+        if is_empty {
+            // No page is installed any more, so nobody looks for a slot.
+            *entries = KVVec::new();
         }
     }
 

@@ -20,6 +20,7 @@ use kernel::{
         MmWithUser,
         MmWithUserAsync, //
     },
+    new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
@@ -28,7 +29,8 @@ use kernel::{
             Atomic,
             Release, //
         },
-        Arc, //
+        Arc,
+        SpinLock, //
     }, //
 };
 
@@ -49,21 +51,24 @@ const CLOSED: u32 = 2;
 /// # Invariants
 ///
 /// `state` only grows.
+#[pin_data]
 pub(crate) struct Mapping {
-    mm: ARef<Mm>,
     state: Atomic<u32>,
+    /// The address space; nothing once [`Mapping::forget`] was called. A leaf.
+    #[pin]
+    mm: SpinLock<Option<ARef<Mm>>>,
 }
 
 impl Mapping {
     /// A mapping that is not there yet, in this address space.
     pub(crate) fn new(mm: ARef<Mm>) -> Result<Arc<Self>> {
-        Ok(Arc::new(
-            Self {
-                mm,
+        Arc::pin_init(
+            pin_init!(Self {
                 state: Atomic::new(UNMAPPED),
-            },
+                mm <- new_spinlock!(Some(mm), "binder_mapping"),
+            }),
             GFP_KERNEL_ACCOUNT,
-        )?)
+        )
     }
 
     /// Whether it is there.
@@ -78,7 +83,7 @@ impl Mapping {
         if vma.writable() {
             return Err(EPERM);
         }
-        if vma.mm().as_raw() != self.mm.as_raw() {
+        if !matches!(&*self.mm.lock(), Some(mm) if mm.as_raw() == vma.mm().as_raw()) {
             return Err(EINVAL);
         }
         if self.state.load(Acquire) != UNMAPPED {
@@ -113,12 +118,22 @@ impl Mapping {
         self.state.store(CLOSED, Release);
     }
 
-    /// Keeps the address space from being torn down. Nothing if that has begun.
+    /// Lets go of the address space, when the file is released and the mapping can't come back.
+    /// The rest of a process may be kept for long by those who hold its nodes; not this.
+    pub(crate) fn forget(&self) {
+        self.close();
+        let mm = self.mm.lock().take();
+        // Not under the lock: it may sleep.
+        drop(mm);
+    }
+
+    /// Keeps the address space from being torn down. Nothing if that has begun, or it was forgotten.
     ///
     /// The reference is dropped with `mmput_async()`, because the last one tears everything down,
     /// which must not happen in here, below who knows which locks.
     pub(crate) fn users(&self) -> Option<ARef<MmWithUserAsync>> {
-        Some(MmWithUser::into_mmput_async(self.mm.mmget_not_zero()?))
+        let mm = self.mm.lock().as_ref()?.mmget_not_zero()?;
+        Some(MmWithUser::into_mmput_async(mm))
     }
 
     /// This vma, if it belongs to this mapping.

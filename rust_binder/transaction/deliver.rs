@@ -186,9 +186,8 @@ fn sender_pid(task: &CurrentTask, message: &Message) -> i32 {
         Kind::Call(call) if !call.abandoned.load(Relaxed) => call,
         _ => return 0,
     };
-    task.active_pid_ns().map_or(0, |namespace| {
-        call.from.process.leader.tgid_nr_ns(Some(namespace))
-    })
+    task.active_pid_ns()
+        .map_or(0, |namespace| call.from.process.group.number_in(namespace))
 }
 
 /// Reserves numbers for all files, writes them into the buffer, then installs the files. The numbers

@@ -179,5 +179,6 @@ pub fn release_process(process: Arc<Process>) {
         drop(taken.take_payload());
         drop(taken);
     }
-    process.space.free_idle();
+    process.space.retire();
+    process.free_tables();
 }

@@ -23,6 +23,12 @@ pub const CASES: &[Case] = &[
         memory_of_the_dead,
     )
     .covers(&["A14.4"]),
+    core(
+        "a14/dead-are-forgotten",
+        "neither task nor address space of a process that died is kept, though others have handles of its nodes",
+        dead_are_forgotten,
+    )
+    .covers(&["A14.4"]),
 ];
 
 const MIB: u64 = 1 << 20;
@@ -46,6 +52,15 @@ impl Group {
 
     fn add(&self, pid: i32) -> Result<()> {
         fs::write(self.0.join("cgroup.procs"), pid.to_string()).context("cgroup.procs")
+    }
+
+    /// Runs `f` with this process, and what it forks, in the group.
+    fn inside<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let pid = std::process::id();
+        self.add(pid as i32)?;
+        let result = f();
+        fs::write("/sys/fs/cgroup/cgroup.procs", pid.to_string()).context("back to the root")?;
+        result
     }
 
     /// Bytes of kernel memory charged to it, those of user space's pages aside.
@@ -104,6 +119,33 @@ fn memory_of_the_dead(cx: &mut Cx) -> Result<()> {
     fails(
         &mut manager,
         Call::to(handle),
+        BR_DEAD_REPLY,
+        Some(Errno::EINVAL),
+    )
+}
+
+fn dead_are_forgotten(cx: &mut Cx) -> Result<()> {
+    const PROCESSES: u64 = 32;
+    let group = Group::new()?;
+    let mut manager = cx.manager()?;
+    let before = group.kernel()?;
+    let mut handles = Vec::new();
+    for _ in 0..PROCESSES {
+        let mut owner = group.inside(|| cx.client())?;
+        handles.push(give_node(&mut owner, &mut manager, NODE)?);
+        owner.kill()?;
+    }
+    let left = group.kernel()?.saturating_sub(before);
+    // A task, its address space and the tables of a process are more than twice as much. Lockdep
+    // makes everything that has a lock larger.
+    let limit = match Path::new("/proc/lockdep").exists() {
+        true => 24576,
+        false => 16384,
+    };
+    check!(left < PROCESSES * limit, "{left}");
+    fails(
+        &mut manager,
+        Call::to(handles[0]),
         BR_DEAD_REPLY,
         Some(Errno::EINVAL),
     )

@@ -2,6 +2,7 @@
 """Boots a guest, runs a command in it, tells how it went. Runs inside the sandbox."""
 
 import argparse
+import contextlib
 import os
 import shlex
 import shutil
@@ -58,8 +59,20 @@ def parse(arguments):
     lane = options.lane = lanes.load(options.lane)
     options.memory = options.memory or lane.memory
     options.timeout = options.timeout or 300 * lane.factor
+    options.own_build = not options.module
     options.module = options.module or os.path.join(BUILD, lane.link, "rust_binder.ko")
     return options
+
+
+def changed_since(module):
+    """A source of the driver that was changed after this module was built from it, if any."""
+    with contextlib.suppress(FileNotFoundError):
+        built = os.stat(module).st_mtime
+        for folder, _, names in os.walk(os.path.join(TOP, "rust_binder")):
+            for path in (os.path.join(folder, name) for name in names):
+                if os.stat(path).st_mtime > built:
+                    return os.path.relpath(path, TOP)
+    return None
 
 
 def built_binaries():
@@ -253,6 +266,9 @@ def show_log(run, complaints):
 def main(arguments):
     machine.end_in_order()
     options = parse(arguments)
+    changed = options.own_build and changed_since(options.module)
+    if changed:
+        print(f"note: {options.module} is older than {changed}", file=sys.stderr)
     kernel_folder = os.environ["KERNEL_FOLDER"]
     accel = options.accel
     if accel == "auto":

@@ -84,11 +84,16 @@ fn print_matrix(devices: &[Device], matrix: &Matrix<'_>, lists: &Lists) {
         println!("\n{table}");
         reasons.iter().for_each(|reason| println!("  {reason}"));
     }
-    println!("\nNever seen, and why:");
     let constant = |name: &str| CONSTANTS.iter().any(|constant| constant.name == name);
-    for (name, reason) in lists.never.iter().filter(|(name, _)| !constant(name)) {
-        println!("  {name}: {reason}");
+    let mut others = lists
+        .never
+        .iter()
+        .filter(|(name, _)| !constant(name))
+        .peekable();
+    if others.peek().is_some() {
+        println!("\nNever seen, and why:");
     }
+    others.for_each(|(name, reason)| println!("  {name}: {reason}"));
 }
 
 /// The section of a case, as rows call it.

@@ -2,7 +2,7 @@
 
 //! Section A10: death notifications.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -11,124 +11,124 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a10/death-told",
         "the death of a node's owner is told, with the cookie",
         death_told,
     )
     .covers(&["A14.3"]),
-    core(
+    case(
         "a10/death-on-close",
         "closing the device counts as death",
         death_on_close,
     ),
-    core(
+    case(
         "a10/death-wakes-reader",
         "a blocked reader is told",
         death_wakes_reader,
     ),
-    core(
+    case(
         "a10/death-of-dead",
         "asking about a node that is dead is answered at once",
         death_of_dead,
     )
     .covers(&["A10.4"]),
-    core(
+    case(
         "a10/death-weak-handle",
         "a weak reference is enough to ask",
         death_weak_handle,
     ),
-    core(
+    case(
         "a10/death-told-to-all",
         "everybody who asked is told",
         death_told_to_all,
     )
     .covers(&["A14.3"]),
-    core(
+    case(
         "a10/death-of-many-nodes",
         "each node of a dead process is told, one per read",
         death_of_many_nodes,
     ),
-    core(
+    case(
         "a10/death-ask-twice",
         "asking twice counts once",
         death_ask_twice,
     )
     .covers(&["A5.10", "A10.4"]),
-    core(
+    case(
         "a10/death-ends-read",
         "what comes after a death waits for the next read",
         death_ends_read,
     )
     .covers(&["A8.5"]),
-    core(
+    case(
         "a10/clear-before-death",
         "taking the request back is confirmed, death is not told",
         clear_before_death,
     )
     .covers(&["A10.5"]),
-    core(
+    case(
         "a10/clear-wrong",
         "taking back what is not there, or by another cookie, is skipped",
         clear_wrong,
     )
     .covers(&["A5.10"]),
-    core(
+    case(
         "a10/clear-then-ask-again",
         "after taking back one may ask again",
         clear_then_ask_again,
     ),
-    core(
+    case(
         "a10/clear-while-queued",
         "taking back a death not read yet: told, then confirmed",
         clear_while_queued,
     )
     .covers(&["A10.5"]),
-    core(
+    case(
         "a10/clear-while-delivered",
         "taking back a death not answered yet: confirmed after the answer",
         clear_while_delivered,
     )
     .covers(&["A10.5"]),
-    core(
+    case(
         "a10/clear-after-answer",
         "taking back a death that was answered: confirmed at once",
         clear_after_answer,
     ),
-    core(
+    case(
         "a10/clear-looper-own-queue",
         "a looper gets the confirmation itself",
         clear_looper,
     ),
-    core(
+    case(
         "a10/clear-stranger-process-queue",
         "for others any thread gets it",
         clear_stranger,
     ),
-    core(
+    case(
         "a10/answer-after-clear-from-stranger",
         "answering a death taken back, without being a looper",
         answer_from_stranger,
     )
     .covers(&["CVE-2026-23400"]),
-    core(
+    case(
         "a10/answer-unknown",
         "answering what was not told is skipped",
         answer_unknown,
     )
     .covers(&["A5.11"]),
-    core(
+    case(
         "a10/reference-takes-request-along",
         "dropping the reference drops the request silently",
         reference_takes_request,
     )
     .covers(&["A10.6", "A19.7"]),
-    core(
+    case(
         "a10/death-then-drop",
         "a reference to a dead node can be dropped in any state",
         death_then_drop,
     ),
-    core(
+    case(
         "a10/asker-dies",
         "a process may die with requests in every state",
         asker_dies,

@@ -2,26 +2,26 @@
 
 //! Sections A10 and A14: in which order nodes are given up that end together.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::{Bc, Br, Call, Case, Cx, Parcel, Thread, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a10/order-with-buffer",
         "with a buffer goes the node that it was for, then what is in it",
         order_with_buffer,
     )
     .covers(&["A10.2"]),
-    core(
+    case(
         "a14/order-of-references",
         "the references of a process that dies end from the lowest handle on",
         order_of_references,
     )
     .covers(&["A14.4"]),
-    core(
+    case(
         "a14/order-of-unread",
         "what messages carry that a process did not read ends after the death of all its nodes is told",
         order_of_unread,

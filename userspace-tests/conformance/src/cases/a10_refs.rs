@@ -2,7 +2,7 @@
 
 //! Section A10: what an owner is told about references to its nodes.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -11,118 +11,118 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a10/first-strong",
         "the first strong reference: increfs and acquire, before the completion",
         first_strong,
     )
     .covers(&["A8.5", "A10.1"]),
-    core(
+    case(
         "a10/first-weak",
         "the first weak reference: increfs only",
         first_weak,
     ),
-    core(
+    case(
         "a10/weak-then-strong",
         "a strong reference to a weakly known node: acquire only",
         weak_then_strong,
     ),
-    core(
+    case(
         "a10/names-in-returns",
         "the returns name the node as its owner does",
         names_in_returns,
     ),
-    core(
+    case(
         "a10/told-once",
         "further references are not told",
         told_once,
     ),
-    core(
+    case(
         "a10/last-strong",
         "the last strong reference gone, none left: release and decrefs",
         last_strong,
     )
     .covers(&["A10.1", "A10.2"]),
-    core(
+    case(
         "a10/strong-gone-weak-left",
         "the last strong reference gone, a weak one left: release only",
         strong_gone_weak_left,
     ),
-    core(
+    case(
         "a10/unconfirmed-keeps-strong",
         "until it is confirmed, acquire holds the node",
         unconfirmed_keeps_strong,
     ),
-    core(
+    case(
         "a10/confirm-wrong-cookie",
         "a confirmation with a wrong cookie does not count",
         confirm_wrong_cookie,
     )
     .covers(&["A5.6"]),
-    core(
+    case(
         "a10/confirm-twice",
         "a confirmation counts once",
         confirm_twice,
     )
     .covers(&["A5.6"]),
-    core(
+    case(
         "a10/node-returns",
         "a node that went and comes back is told as new",
         node_returns,
     )
     .covers(&["A10.2"]),
-    core(
+    case(
         "a10/went-before-told",
         "references that come and go unread are not told",
         went_before_told,
     ),
-    core(
+    case(
         "a10/counts-per-process",
         "a process's references end with its last count",
         counts_per_process,
     )
     .covers(&["A5.5"]),
-    core(
+    case(
         "a10/holder-dies",
         "a dead holder's references are gone",
         holder_dies,
     )
     .covers(&["A14.4"]),
-    core(
+    case(
         "a10/manager-node-silent",
         "the manager is not told of references to its node",
         manager_node_silent,
     )
     .covers(&["A10.3"]),
-    core(
+    case(
         "a10/acquire-weak-handle",
         "a handle held weakly cannot be acquired",
         acquire_weak_handle,
     )
     .covers(&["A10.3", "A19.5"]),
-    core(
+    case(
         "a10/acquire-weak-handle-of-strong-node",
         "a handle held weakly cannot be acquired though another process holds the node strongly",
         acquire_weak_handle_of_strong_node,
     )
     .covers(&["A10.3", "A19.5"]),
-    core(
+    case(
         "a10/handle-zero-appears",
         "counting handle 0 makes the reference",
         handle_zero_appears,
     )
     .covers(&["A19.6"]),
-    core(
+    case(
         "a10/manager-counts-itself",
         "the manager counting handle 0: EINVAL",
         manager_counts_itself,
     ),
-    core(
+    case(
         "a10/release-to-idle-thread",
         "release goes to whichever thread reads for the process",
         release_to_idle_thread,
     ),
-    core(
+    case(
         "a10/call-holds-node",
         "a call on its way holds the node it is addressed to",
         call_holds_node,

@@ -2,7 +2,7 @@
 
 //! Section A11: when a process has too much to do to be frozen.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -13,64 +13,64 @@ use harness::{Bc, Call, Case, Cx, Errno, Missed, Parcel, Thread, Transactions, c
 const LONG: u32 = 3_600_000;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/busy-with-waiting-call",
         "a call that is not taken yet: EAGAIN, with and without time-out",
         waiting_call,
     )
     .covers(&["A4.8", "A11.1", "A19.11"]),
-    core(
+    case(
         "a11/busy-with-call",
         "a call that is not answered yet: EAGAIN, until it is",
         call_in_progress,
     )
     .covers(&["A4.8", "A11.1", "A19.11"]),
-    core(
+    case(
         "a11/busy-with-oneway",
         "oneway calls not delivered yet: EAGAIN, wherever they wait",
         waiting_oneway,
     )
     .covers(&["A4.8", "A11.1", "A19.11"]),
-    core(
+    case(
         "a11/busy-with-own-call",
         "a thread that waits for a reply: EAGAIN at once, the time-out is for others",
         own_call,
     )
     .covers(&["A4.8", "A11.1"]),
-    core(
+    case(
         "a11/busy-with-reply",
         "a reply that is not read yet: EAGAIN, until it is",
         waiting_reply,
     ),
-    core(
+    case(
         "a11/busy-with-nested-call",
         "a call back to a thread that waits counts as well",
         nested,
     ),
-    core(
+    case(
         "a11/not-busy",
         "completions, errors, references, deaths and buffers held do not count",
         not_busy,
     ),
-    core(
+    case(
         "a11/busy-leaves-thawed",
         "a process that could not be frozen is not frozen",
         busy_is_thawed,
     )
     .covers(&["A11.2"]),
-    core(
+    case(
         "a11/busy-not-told",
         "who asked is not told of a process that could not be frozen",
         busy_not_told,
     )
     .covers(&["A11.2"]),
-    core(
+    case(
         "a11/failing-again-thaws",
         "a frozen process that cannot be frozen again is thawed",
         failing_again,
     )
     .covers(&["A11.2"]),
-    core(
+    case(
         "a11/exit-of-thread-ends-work",
         "what a leaving thread was to do no longer counts",
         thread_exits,

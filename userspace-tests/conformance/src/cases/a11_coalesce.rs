@@ -3,7 +3,7 @@
 //! Section A11: changes that come faster than they are read or answered, taking a
 //! request back, and what is no valid request.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -11,121 +11,121 @@ use binder_abi::*;
 use harness::{Bc, Br, Call, Case, Cx, Errno, Exchange, Transactions, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/unread-is-updated",
         "a notification not read yet tells the newest state, once",
         unread_updated,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/unanswered-holds-back",
         "while one is not answered no other is told",
         unanswered_holds_back,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/unanswered-same-state",
         "the state that was told is not told again after the answer",
         same_state,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/unanswered-to-and-fro",
         "if it changed and changed back meanwhile, it is told once more",
         to_and_fro,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/unanswered-many-changes",
         "of many changes meanwhile the last is told",
         many_changes,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/answered-same-state",
         "freezing what is frozen is told again, thawing what is thawed, too",
         answered_same_state,
     ),
-    core(
+    case(
         "a11/resent-is-updated",
         "what waits to be told after an answer is updated like the first",
         resent_updated,
     ),
-    core(
+    case(
         "a11/clear-answered",
         "taking back what was answered is confirmed at once",
         clear_answered,
     )
     .covers(&["A11.7"]),
-    core(
+    case(
         "a11/clear-unread",
         "taking back what was not read yet: only that is confirmed",
         clear_unread,
     )
     .covers(&["A11.7"]),
-    core(
+    case(
         "a11/clear-unanswered",
         "taking back what was not answered yet is confirmed after the answer",
         clear_unanswered,
     )
     .covers(&["A11.7"]),
-    core(
+    case(
         "a11/clear-with-change-pending",
         "a change that waits for an answer is lost with the request",
         clear_with_change,
     )
     .covers(&["A11.7"]),
-    core(
+    case(
         "a11/clear-then-change",
         "after taking back, changes are not told",
         clear_then_change,
     ),
-    core(
+    case(
         "a11/clear-does-not-end-read",
         "several confirmations come in one read",
         clear_does_not_end_read,
     ),
-    core(
+    case(
         "a11/ask-again-unread",
         "asking again before the confirmation is read",
         ask_again_unread,
     ),
-    core(
+    case(
         "a11/ask-again-unanswered",
         "asking again before the first answer: two are under way",
         ask_again_unanswered,
     )
     .covers(&["A11.7"]),
-    core(
+    case(
         "a11/ask-again-many-times",
         "asking and taking back may be repeated without reading",
         ask_again_many,
     ),
-    core(
+    case(
         "a11/ask-twice",
         "asking twice, with any cookie: EINVAL, and the first one holds",
         ask_twice,
     )
     .covers(&["A5.12"]),
-    core(
+    case(
         "a11/ask-unknown-handle",
         "asking about a handle that is not there: EINVAL",
         ask_unknown,
     )
     .covers(&["A5.12"]),
-    core(
+    case(
         "a11/clear-invalid",
         "taking back what is not there, or by another cookie: EINVAL",
         clear_invalid,
     )
     .covers(&["A5.12"]),
-    core(
+    case(
         "a11/answer-invalid",
         "answering what was not told, or twice: EINVAL",
         answer_invalid,
     )
     .covers(&["A5.12"]),
-    core(
+    case(
         "a11/invalid-ends-exchange",
         "what is invalid ends the exchange, though there is something to read",
         invalid_ends_exchange,

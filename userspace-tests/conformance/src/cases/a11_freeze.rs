@@ -2,7 +2,7 @@
 
 //! Section A11: freezing and thawing: who may, whom it concerns, what it asks for.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::{Context, Result};
@@ -13,95 +13,95 @@ use harness::{Bc, Call, Case, Cx, Errno, Missed, Process, Thread, Transactions, 
 use zerocopy::IntoBytes;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/freeze-and-thaw",
         "a process is frozen and thawed again, as often as one likes",
         freeze_and_thaw,
     )
     .covers(&["A11.1", "A4.8"]),
-    core(
+    case(
         "a11/any-number-freezes",
         "whatever is not 0 freezes, and nothing is written back",
         any_number,
     ),
-    core(
+    case(
         "a11/unknown-process",
         "a process without an open device gives EINVAL",
         unknown_process,
     )
     .covers(&["A4.8", "A4.9"]),
-    core(
+    case(
         "a11/thread-number",
         "a thread's number and a child's name no process: EINVAL",
         thread_number,
     ),
-    core(
+    case(
         "a11/bad-pointers",
         "an argument that is not there, or not writable, gives EFAULT",
         bad_pointers,
     )
     .covers(&["A4.8", "A4.9"]),
-    core(
+    case(
         "a11/freezes-itself",
         "a process can freeze and thaw itself",
         freezes_itself,
     ),
-    core(
+    case(
         "a11/nothing-mapped",
         "neither who freezes nor who is frozen needs a mapping",
         nothing_mapped,
     )
     .covers(&["A6.17"]),
-    core(
+    case(
         "a11/any-user-may",
         "any user who has the device open may freeze",
         any_user,
     ),
-    core(
+    case(
         "a11/number-is-global",
         "a process is named by its number in the outermost pid name space",
         global_number,
     ),
-    core(
+    case(
         "a11/every-file",
         "all files of a process are frozen, of all devices, and thawed",
         every_file,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/opened-later",
         "a file that is opened later is not frozen",
         opened_later,
     ),
-    core(
+    case(
         "a11/newest-file-first",
         "a file that cannot be frozen leaves those opened later frozen",
         newest_first,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/newest-file-fails",
         "files opened before the one that cannot be frozen stay as they are",
         newest_fails,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/other-processes-untouched",
         "other processes of the device, or of a fork, are not frozen",
         others_untouched,
     ),
-    core(
+    case(
         "a11/frozen-process-dies",
         "a frozen process that ends is dead, not frozen",
         frozen_dies,
     )
     .covers(&["A19.10"]),
-    core(
+    case(
         "a11/frozen-process-closes",
         "closing the device and opening it again thaws",
         frozen_closes,
     ),
-    core(
+    case(
         "a11/frozen-manager-dies",
         "the successor of a frozen manager is not frozen",
         manager_dies,

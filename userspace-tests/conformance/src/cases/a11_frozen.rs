@@ -2,7 +2,7 @@
 
 //! Section A11: calls to a frozen process.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -15,68 +15,68 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/call-refused",
         "a call to a frozen process: BR_FROZEN_REPLY, and it is gone",
         call_refused,
     )
     .covers(&["A6.29"]),
-    core(
+    case(
         "a11/call-refused-stops-write",
         "what follows a refused call waits for the next write",
         refused_stops_write,
     )
     .covers(&["A5.1"]),
-    core(
+    case(
         "a11/call-refused-extended-error",
         "the extended error names the transaction, BR_FROZEN_REPLY and 0",
         refused_error,
     )
     .covers(&["A6.29"]),
-    core(
+    case(
         "a11/call-refused-leaves-nothing",
         "refused calls leave no buffer, no node and no handle",
         refused_leaves_nothing,
     ),
-    core(
+    case(
         "a11/call-refused-drops-files",
         "the files of a refused call are let go",
         refused_drops_files,
     ),
-    core(
+    case(
         "a11/other-errors-first",
         "a call that is wrong in itself fails for that, and is not missed",
         other_errors_first,
     )
     .covers(&["A6.17"]),
-    core(
+    case(
         "a11/oneway-queued",
         "oneway calls to a frozen process: BR_TRANSACTION_PENDING_FROZEN, and the write goes on",
         oneway_queued,
     )
     .covers(&["A6.31", "A19.19"]),
-    core(
+    case(
         "a11/oneway-after-thaw",
         "oneway calls queued meanwhile arrive in order after the thaw",
         oneway_after_thaw,
     )
     .covers(&["A11.8"]),
-    core(
+    case(
         "a11/oneway-while-frozen",
         "a frozen process that reads gets them at once",
         oneway_while_frozen,
     ),
-    core(
+    case(
         "a11/oneway-wakes-frozen",
         "a thread of a frozen process that waits is woken by them",
         oneway_wakes,
     ),
-    core(
+    case(
         "a11/oneway-without-room",
         "a oneway call without room fails: ENOSPC, and is not missed",
         oneway_without_room,
     ),
-    core(
+    case(
         "a11/oneway-dies-with-frozen",
         "what waits for a frozen process that ends is let go",
         oneway_dies,

@@ -2,7 +2,7 @@
 
 //! Section A11: notifications about freezing when owner, handle or listener go.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -10,76 +10,76 @@ use binder_abi::*;
 use harness::{Bc, Br, Call, Case, Cx, Parcel, Process, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/ask-about-dead",
         "who asks about a dead owner is never told, and may take it back",
         ask_about_dead,
     ),
-    core(
+    case(
         "a11/owner-dies-unread",
         "a notification not read yet outlives the owner",
         owner_dies_unread,
     ),
-    core(
+    case(
         "a11/owner-dies-unanswered",
         "a notification not answered yet can be answered after the owner's death",
         owner_dies_unanswered,
     ),
-    core(
+    case(
         "a11/owner-dies-answered",
         "after the owner's death the request can be taken back, or asked again",
         owner_dies_answered,
     ),
-    core(
+    case(
         "a11/death-and-freeze",
         "death and freezing of one handle are told apart",
         death_and_freeze,
     ),
-    core(
+    case(
         "a11/reference-takes-unread-along",
         "a notification not read yet goes with the reference",
         reference_unread,
     )
     .covers(&["A10.6", "A19.7", "CVE-2024-56554"]),
-    core(
+    case(
         "a11/reference-takes-unanswered-along",
         "with the reference goes what was not answered: answering is EINVAL",
         reference_unanswered,
     )
     .covers(&["A10.6", "A19.7", "CVE-2024-56554"]),
-    core(
+    case(
         "a11/reference-takes-request-along",
         "with the reference goes the request, silently",
         reference_answered,
     )
     .covers(&["A10.6", "A19.7"]),
-    core(
+    case(
         "a11/reference-after-clear",
         "what was taken back is confirmed though the reference went",
         reference_after_clear,
     ),
-    core(
+    case(
         "a11/handle-reused",
         "a new reference with the old number starts anew",
         handle_reused,
     ),
-    core(
+    case(
         "a11/reference-counted-down",
         "a request stays as long as any count does",
         counted_down,
     ),
-    core(
+    case(
         "a11/listener-dies",
         "a listener may die with requests in every state",
         listener_dies,
     )
     .covers(&["A14.4", "CVE-2024-56554"]),
-    core(
+    case(
         "a11/listener-thread-exits",
         "what a thread was told another may answer after its exit",
         thread_exits,
     ),
-    core(
+    case(
         "a11/many-listeners",
         "a hundred nodes with listeners are frozen, thawed and die",
         many_listeners,

@@ -3,7 +3,7 @@
 //! Section A11: what is told of what a process missed, and what a frozen process
 //! can still do.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -12,49 +12,49 @@ use harness::case::round_trip;
 use harness::{Bc, Call, Case, Cx, Errno, Missed, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/missed",
         "what was missed is told bit by bit, until the thaw",
         missed,
     )
     .covers(&["A4.9", "A11.4"]),
-    core(
+    case(
         "a11/missed-of-all-files",
         "what was missed is told of all files together",
         missed_of_all_files,
     )
     .covers(&["A4.9", "A11.4"]),
-    core(
+    case(
         "a11/missed-while-thawed",
         "a process that is not frozen misses nothing, but may have work",
         missed_while_thawed,
     )
     .covers(&["A11.4"]),
-    core(
+    case(
         "a11/frozen-calls",
         "a frozen process may call, and gets the reply",
         frozen_calls,
     )
     .covers(&["A11.3"]),
-    core(
+    case(
         "a11/frozen-sends-oneway",
         "a frozen process may send oneway calls, to a frozen one, too",
         frozen_sends_oneway,
     )
     .covers(&["A11.3", "CVE-2026-23184"]),
-    core(
+    case(
         "a11/call-back-refused",
         "a call back to a frozen caller is refused, the outer call is not",
         call_back_refused,
     )
     .covers(&["A11.3", "A6.29"]),
-    core(
+    case(
         "a11/reply-while-freezing",
         "a reply that fails while freezing waits reaches the caller",
         reply_while_freezing,
     )
     .covers(&["A11.3"]),
-    core(
+    case(
         "a11/frozen-does-everything-else",
         "a frozen process counts references and is told of deaths",
         everything_else,

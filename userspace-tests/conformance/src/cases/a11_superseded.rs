@@ -3,7 +3,7 @@
 //! Section A11: what becomes of a oneway call that another took the place of.
 
 use super::a11_update::{HEAD, Line, update};
-use super::core;
+use super::case;
 use crate::buffers;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -14,39 +14,39 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/update-drops-files",
         "the files of a superseded call are let go",
         drops_files,
     )
     .covers(&["CVE-2026-98777"]),
-    core(
+    case(
         "a11/update-files-of-others-stay",
         "of an array that nobody received no number is closed, at either end",
         files_of_others,
     )
     .covers(&["CVE-2026-98778"]),
-    core(
+    case(
         "a11/update-drops-nodes",
         "nodes and handles of a superseded call are let go",
         drops_nodes,
     ),
-    core(
+    case(
         "a11/update-gives-room-back",
         "the room of a superseded call is free again",
         gives_room_back,
     ),
-    core(
+    case(
         "a11/update-needs-room-first",
         "there has to be room for the new call beside the old one",
         needs_room_first,
     ),
-    core(
+    case(
         "a11/update-clears-buffer",
         "a superseded call with TF_CLEAR_BUF is zeroed",
         clears_buffer,
     ),
-    core(
+    case(
         "a11/update-counts-as-one",
         "a superseded call is no work any more",
         counts_as_one,

@@ -2,7 +2,7 @@
 
 //! Section A11: being told that the owner of a handle is frozen or thawed.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::{Context, Result};
@@ -13,95 +13,95 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/told-initially-thawed",
         "who asks is told at once that the owner is not frozen",
         initially_thawed,
     )
     .covers(&["A11.5"]),
-    core(
+    case(
         "a11/told-initially-frozen",
         "who asks is told at once that the owner is frozen",
         initially_frozen,
     )
     .covers(&["A11.5"]),
-    core(
+    case(
         "a11/told-changes",
         "after each answer the next change is told, with the cookie",
         changes,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/told-wakes-reader",
         "a blocked reader is told, whether it is a looper or not",
         wakes_reader,
     ),
-    core(
+    case(
         "a11/told-any-thread",
         "whichever thread reads for the process is told, and any may answer",
         any_thread,
     ),
-    core(
+    case(
         "a11/told-ends-read",
         "what comes after a notification waits for the next read",
         ends_read,
     ),
-    core(
+    case(
         "a11/told-to-all",
         "everybody who asked is told, and answers for himself",
         told_to_all,
     ),
-    core(
+    case(
         "a11/told-per-node",
         "each node of a process is told, of every file",
         per_node,
     ),
-    core(
+    case(
         "a11/told-same-cookie",
         "two handles may have one cookie: answers count from the oldest on",
         same_cookie,
     ),
-    core(
+    case(
         "a11/told-any-cookie",
         "any number will do as a cookie",
         any_cookie,
     ),
-    core(
+    case(
         "a11/told-weak-handle",
         "a weak reference is enough to ask",
         weak_handle,
     ),
-    core(
+    case(
         "a11/told-manager",
         "who holds handle 0 may ask about the manager",
         about_manager,
     ),
-    core(
+    case(
         "a11/told-frozen-listener",
         "a frozen process is told as well",
         frozen_listener,
     ),
-    core(
+    case(
         "a11/told-not-while-waiting",
         "nobody is told while freezing waits, only when it is done",
         not_while_waiting,
     ),
-    core(
+    case(
         "a11/told-not-of-death",
         "the end of a frozen process is no thaw",
         not_of_death,
     ),
-    core(
+    case(
         "a11/told-needs-room",
         "a notification is delivered only into 76 bytes of room",
         needs_room,
     ),
-    core(
+    case(
         "a11/told-fault",
         "a notification that cannot be written counts as told",
         fault,
     ),
-    core(
+    case(
         "a11/told-poll",
         "a notification makes the device readable, its answer does not",
         polled,

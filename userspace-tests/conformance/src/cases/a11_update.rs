@@ -3,7 +3,7 @@
 //! Section A11: oneway calls with `TF_UPDATE_TXN` take the place of those like them
 //! that wait for a frozen process.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -12,75 +12,75 @@ use harness::thread::PAGE;
 use harness::{Br, Call, Case, Cx, Process, Thread, Transactions, check, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/update-supersedes",
         "of several updates for a frozen process only the last arrives",
         supersedes,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-first-in-line-stays",
         "one that waits for nobody but the process is not superseded",
         first_stays,
     ),
-    core(
+    case(
         "a11/update-moves-to-tail",
         "an update takes its place at the end of the line",
         moves_to_tail,
     )
     .covers(&["A6.34", "A19.12"]),
-    core(
+    case(
         "a11/update-not-frozen",
         "for a process that is not frozen every update arrives",
         not_frozen,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-after-thaw",
         "after the thaw what waits is not superseded any more",
         after_thaw,
     ),
-    core(
+    case(
         "a11/update-while-freezing",
         "while freezing waits, the oldest that is like the new one goes",
         while_freezing,
     ),
-    core(
+    case(
         "a11/update-needs-flag-of-both",
         "both the old and the new call must be updates",
         flag_of_both,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-same-code",
         "another code is another call",
         same_code,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-same-flags",
         "other flags make another call",
         same_flags,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-same-sender",
         "another process's call is another, a thread's or a file's is not",
         same_sender,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-same-node",
         "a call to another node is another",
         same_node,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/update-any-content",
         "size, content and user of the two calls do not matter",
         any_content,
     ),
-    core(
+    case(
         "a11/update-of-call",
         "the flag means nothing to a call that wants a reply",
         of_call,

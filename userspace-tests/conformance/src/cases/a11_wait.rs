@@ -2,7 +2,7 @@
 
 //! Section A11: freezing with a time-out: waiting until a process has finished.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::*;
 use anyhow::Result;
@@ -13,62 +13,62 @@ use harness::{Call, Case, Cx, Errno, Missed, Pending, Thread, Transactions, chec
 const LONG: u32 = 3_600_000;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/wait-for-reply",
         "with time-out, freezing waits until a call is answered",
         wait_for_reply,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/wait-for-oneway",
         "with time-out, freezing waits until oneway calls are delivered",
         wait_for_oneway,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/wait-for-reply-read",
         "with time-out, freezing waits until a reply is read",
         wait_for_reply_read,
     ),
-    core(
+    case(
         "a11/wait-counts-as-frozen",
         "while freezing waits, calls are refused and oneway calls queue",
         counts_as_frozen,
     ),
-    core(
+    case(
         "a11/wait-interrupted",
         "a signal ends the wait: EINTR, and the process is not frozen",
         interrupted,
     )
     .covers(&["A4.8", "A11.2"]),
-    core("a11/wait-of-two", "two may wait for one process", two_wait),
-    core(
+    case("a11/wait-of-two", "two may wait for one process", two_wait),
+    case(
         "a11/wait-then-own-call",
         "when the work is done a thread that waits for a reply still counts",
         wait_then_own_call,
     ),
-    core(
+    case(
         "a11/time-out",
         "when the time is over: EAGAIN, and the process is not frozen",
         time_out,
     )
     .covers(&["A11.2"]),
-    core(
+    case(
         "a11/time-out-too-long",
         "a time-out of 2^31 milliseconds or more is as good as any; on C it fails",
         too_long,
     ),
-    core(
+    case(
         "a11/wait-ends-with-thread",
         "freezing waits no longer when the thread that serves exits; on C nobody wakes it",
         wait_ends_with_thread,
     ),
-    core(
+    case(
         "a11/wait-ends-with-process",
         "freezing waits no longer when the process dies; on C nobody wakes it",
         wait_ends_with_process,
     ),
-    core(
+    case(
         "a11/what-was-refused-stays-told",
         "what was missed while freezing failed is told afterwards",
         missed_while_failing,

@@ -5,7 +5,7 @@
 //! A program in the kernel refuses what the credentials of one user take part in
 //! ([`Denial`]); the file that an actor uses may have been opened as that user.
 
-use super::core;
+use super::case;
 use crate::buffers::{self, numbers};
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -18,74 +18,74 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a12/denied-manager",
         "a manager that the security module refuses gets its error; it is asked after EBUSY",
         manager_refused,
     )
     .covers(&["A12.4", "A4.3"]),
-    core(
+    case(
         "a12/denied-call",
         "a call that the security module refuses: EPERM, whatever the module says",
         call_refused,
     )
     .covers(&["A6.11", "A12.4"]),
-    core(
+    case(
         "a12/denied-by-opener",
         "who opened the file counts, not who uses it",
         opener_counts,
     )
     .covers(&["A12.4", "CVE-2021-39686"]),
-    core(
+    case(
         "a12/denied-callee",
         "who is called counts as well, by the opener of the file that the node is of",
         callee_counts,
     )
     .covers(&["A12.4"]),
-    core("a12/denied-reply", "a reply is not asked for", reply_goes).covers(&["A19.18"]),
-    core(
+    case("a12/denied-reply", "a reply is not asked for", reply_goes).covers(&["A19.18"]),
+    case(
         "a12/denied-first",
         "the module is asked when the target is known, and before anything else is looked at",
         asked_first,
     )
     .covers(&["A6.11"]),
-    core(
+    case(
         "a12/denied-node",
         "a node that must not be given: EPERM, and the node is forgotten",
         node_refused,
     )
     .covers(&["A6.23", "A12.4"]),
-    core(
+    case(
         "a12/denied-handle",
         "a handle that must not be given: EPERM, also on its way home",
         handle_refused,
     )
     .covers(&["A6.24", "A12.4"]),
-    core(
+    case(
         "a12/denied-object-in-reply",
         "objects of replies are asked for: the caller learns EPERM",
         object_in_reply,
     )
     .covers(&["A6.23", "A19.18"]),
-    core(
+    case(
         "a12/denied-file",
         "a file that must not be given: EPERM, after EBADF, and it stays with the sender",
         file_refused,
     )
     .covers(&["A6.25", "A12.4"]),
-    core(
+    case(
         "a12/denied-file-in-reply",
         "files of replies are asked for: the caller learns EPERM",
         file_in_reply,
     )
     .covers(&["A6.25", "A19.18"]),
-    core(
+    case(
         "a12/denied-file-in-array",
         "files of arrays are asked for: EPERM",
         file_in_array,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a12/denied-half-way",
         "what was translated before the refusal is given back",
         half_way,

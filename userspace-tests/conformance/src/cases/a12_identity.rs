@@ -3,23 +3,23 @@
 //! Sections A8 and A12: what a receiver learns of the sender.  What name spaces do
 //! to that is in `a12_namespaces`.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use harness::{Call, Case, Cx, Transactions, check, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a12/pid-is-the-process",
         "the sender is named by its process, whichever thread calls",
         pid_is_process,
     ),
-    core(
+    case(
         "a12/user-at-send-time",
         "the sender's user is the effective one when it sends",
         user_at_send_time,
     ),
-    core(
+    case(
         "a12/user-of-a-thread",
         "a thread with a user of its own is seen with that",
         user_of_a_thread,

@@ -6,7 +6,7 @@
 //! what holds with and without: SELinux tells labels, even without a policy.
 //! AppArmor and the kernel without a module refuse, each with an error of its own.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -18,52 +18,52 @@ use harness::{
 use std::fs;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a12/security-context",
         "a node that asks for it is told the sender's label",
         told,
     )
     .covers(&["A12.3"]),
-    core(
+    case(
         "a12/security-context-of-oneway",
         "oneway calls carry the label as well",
         told_of_oneway,
     )
     .covers(&["A12.3"]),
-    core(
+    case(
         "a12/security-context-of-manager",
         "the manager's node may ask as well",
         told_of_manager,
     ),
-    core(
+    case(
         "a12/security-context-refused",
         "without labels a call to a node that asks fails, and leaves nothing",
         refused,
     )
     .covers(&["A6.16"]),
-    core(
+    case(
         "a12/security-context-with-objects",
         "label, data and objects share the buffer",
         layout,
     ),
-    core(
+    case(
         "a12/security-context-size",
         "a size of buffers that overflows with the label: EINVAL",
         overflow,
     )
     .covers(&["A6.16"]),
-    core(
+    case(
         "a12/security-context-before-room",
         "the label is asked for before the room, and takes some of it",
         before_room,
     ),
-    core(
+    case(
         "a12/no-security-context",
         "other nodes are not told",
         other_nodes,
     )
     .covers(&["A12.3"]),
-    core(
+    case(
         "a12/no-security-context-in-reply",
         "a reply carries no label",
         no_reply,

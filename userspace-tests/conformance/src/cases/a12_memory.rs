@@ -2,7 +2,7 @@
 
 //! Sections A12 and A14: whose memory it is that a message takes, and for how long.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -15,18 +15,18 @@ use std::thread::sleep;
 use std::time::Duration;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a12/memory-is-charged",
         "memory that a message takes is the sender's, by its memory cgroup; on C nobody's",
         memory_is_charged,
     ),
-    core(
+    case(
         "a14/memory-of-the-dead",
         "memory of messages goes with their receiver, though others have handles of its nodes",
         memory_of_the_dead,
     )
     .covers(&["A14.4"]),
-    core(
+    case(
         "a14/dead-are-forgotten",
         "neither task nor address space of a process that died is kept, though others have handles of its nodes",
         dead_are_forgotten,

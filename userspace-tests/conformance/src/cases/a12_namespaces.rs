@@ -3,7 +3,7 @@
 //! Sections A8 and A12: numbers of processes and users in name spaces, and containers
 //! with devices of their own.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -18,82 +18,82 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a12/pid-inside-namespace",
         "a sender in an inner pid name space is seen by its outer number",
         pid_from_inside,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/pid-outside-namespace",
         "a sender outside of the receiver's pid name space is 0",
         pid_from_outside,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/pid-within-namespace",
         "within a pid name space the inner number counts",
         pid_within,
     ),
-    core(
+    case(
         "a12/pid-of-sibling-namespace",
         "a sender in a name space beside the receiver's is 0",
         pid_of_sibling,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/pid-in-nested-namespaces",
         "each receiver around the sender sees the number of its own name space",
         pid_nested,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/pid-for-who-reads",
         "the name space of who reads counts, not that of who opened the device",
         pid_for_reader,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/pid-of-ended-opener",
         "a sender whose file was opened by a process that has ended is 0",
         pid_of_ended,
     ),
-    core(
+    case(
         "a12/freeze-by-outer-number",
         "freezing names processes by their outermost numbers, from within as well",
         freeze_from_inside,
     )
     .covers(&["A4.8", "A4.9"]),
-    core(
+    case(
         "a12/user-mapped",
         "a receiver in a user name space sees the mapped user",
         user_mapped,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/user-unmapped",
         "a user that is not mapped is seen as -1",
         user_unmapped,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/user-of-container",
         "outside of its user name space a sender's root is who it stands for",
         user_of_container,
     )
     .covers(&["A8.6"]),
-    core(
+    case(
         "a12/user-of-reply",
         "the user of who replies is translated as well",
         user_of_reply,
     ),
-    core(
+    case(
         "a12/manager-by-outer-user",
         "who may be the manager is a matter of the outermost user: EPERM for a container's root",
         manager_by_outer_user,
     )
     .covers(&["A12.1", "A4.3"]),
-    core(
+    case(
         "a12/containers",
         "two containers use two devices, and each sees itself only",
         containers,

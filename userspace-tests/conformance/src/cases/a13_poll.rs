@@ -2,7 +2,7 @@
 
 //! Section A13: poll and epoll.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -11,67 +11,67 @@ use harness::{Bc, Call, Case, Cx, Thread, Transactions, check_eq, check_returns}
 use std::mem::offset_of;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a13/poll-new-thread",
         "a thread the driver does not know is ready at once",
         poll_new_thread,
     ),
-    core(
+    case(
         "a13/poll-without-work",
         "without work nothing is ready, and a device is never writable",
         poll_without_work,
     ),
-    core(
+    case(
         "a13/poll-call",
         "a call makes the device readable",
         poll_call,
     )
     .covers(&["A13.1"]),
-    core(
+    case(
         "a13/poll-not-while-serving",
         "a thread that serves a call is not woken for others",
         poll_not_while_serving,
     )
     .covers(&["A13.1"]),
-    core(
+    case(
         "a13/poll-own-completion",
         "a completion makes the device readable, a call's own does not",
         poll_own_completion,
     )
     .covers(&["A13.1"]),
-    core(
+    case(
         "a13/epoll-call",
         "epoll tells of a call that comes later",
         epoll_call,
     )
     .covers(&["A13.2"]),
-    core(
+    case(
         "a13/epoll-own-work",
         "epoll tells a thread of work it made itself",
         epoll_own_work,
     )
     .covers(&["A13.4", "CVE-2024-26606"]),
-    core("a13/epoll-reply", "epoll tells of a reply", epoll_reply),
-    core(
+    case("a13/epoll-reply", "epoll tells of a reply", epoll_reply),
+    case(
         "a13/epoll-all-idle-threads",
         "a call makes the device readable to all idle threads",
         epoll_all_idle,
     )
     .covers(&["A13.2"]),
-    core(
+    case(
         "a13/epoll-work-left",
         "a thread that leaves work behind wakes whoever could take it",
         epoll_work_left,
     )
     .covers(&["A13.2", "A8.2"]),
-    core("a13/epoll-death", "epoll tells of a death", epoll_death),
-    core(
+    case("a13/epoll-death", "epoll tells of a death", epoll_death),
+    case(
         "a13/epoll-survives-thread-exit",
         "a thread may leave and the epoll stay",
         epoll_survives_exit,
     )
     .covers(&["CVE-2019-2215"]),
-    core(
+    case(
         "a13/epoll-close-orders",
         "device and epoll may be closed in any order",
         epoll_close_orders,

@@ -2,7 +2,7 @@
 
 //! Section A13: a thread leaves in the middle of something.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -13,72 +13,72 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a13/exit-while-serving",
         "the call a leaving thread serves fails: dead",
         exit_while_serving,
     )
     .covers(&["A13.3", "A19.21"]),
-    core(
+    case(
         "a13/exit-while-calling",
         "the reply to a thread that left is lost, quietly",
         exit_while_calling,
     )
     .covers(&["A19.21", "CVE-2026-98774"]),
-    core(
+    case(
         "a13/exit-before-taken",
         "a call whose sender left is delivered, from nobody",
         exit_before_taken,
     ),
-    core(
+    case(
         "a13/exit-with-nested-call",
         "the call a thread served fails when the one it made ends",
         exit_with_nested,
     ),
-    core(
+    case(
         "a13/exit-with-undelivered-nested",
         "a call that waits in a leaving thread's queue fails: dead",
         exit_with_undelivered,
     )
     .covers(&["A13.3"]),
-    core(
+    case(
         "a13/exit-frees-undelivered",
         "what a call that waits in a leaving thread's queue takes up",
         exit_frees_undelivered,
     ),
-    core(
+    case(
         "a13/exit-with-completions",
         "completions not read are dropped",
         exit_with_completions,
     )
     .covers(&["A13.3"]),
-    core(
+    case(
         "a13/exit-with-error",
         "an error not read is dropped",
         exit_with_error,
     ),
-    core(
+    case(
         "a13/exit-with-node-work",
         "what a leaving thread was to be told of nodes",
         exit_with_node_work,
     )
     .covers(&["CVE-2026-98774"]),
-    core(
+    case(
         "a13/exit-buffer-remains",
         "a buffer outlives the thread that received it",
         exit_buffer_remains,
     ),
-    core(
+    case(
         "a13/exit-clears-extended-error",
         "a thread that comes back has no extended error",
         exit_clears_error,
     ),
-    core(
+    case(
         "a13/exit-of-looper",
         "a looper that left is none when it comes back",
         exit_of_looper,
     ),
-    core(
+    case(
         "a13/kernel-thread-end-is-no-exit",
         "a thread that just ends is not forgotten",
         end_is_no_exit,

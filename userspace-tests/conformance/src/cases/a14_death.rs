@@ -2,7 +2,7 @@
 
 //! Section A14: a process dies in the middle of something.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -10,87 +10,87 @@ use harness::case::round_trip;
 use harness::{Bc, Call, Case, Cx, Exchange, Parcel, Transactions, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a14/callee-dies-before-taking",
         "a call not taken fails when its receiver dies: dead",
         dies_before_taking,
     )
     .covers(&["A14.2"]),
-    core(
+    case(
         "a14/callee-dies-while-serving",
         "a call in progress fails when its receiver dies: dead",
         dies_while_serving,
     )
     .covers(&["A14.2"]),
-    core(
+    case(
         "a14/callee-closes",
         "closing the device is dying",
         callee_closes,
     ),
-    core(
+    case(
         "a14/callee-dies-with-reply-sent",
         "a reply sent before dying arrives",
         dies_with_reply_sent,
     ),
-    core(
+    case(
         "a14/caller-dies-before-taken",
         "a call of a dead process arrives, from nobody",
         caller_dies_before_taken,
     ),
-    core(
+    case(
         "a14/caller-dies-blocked",
         "a caller can be killed while it waits",
         caller_dies_blocked,
     ),
-    core(
+    case(
         "a14/oneway-of-dead-arrives",
         "oneway calls of a dead process arrive",
         oneway_of_dead,
     )
     .covers(&["A14.2"]),
-    core(
+    case(
         "a14/middle-dies",
         "in a chain of calls the middle dies: told when the end answers",
         middle_dies,
     ),
-    core(
+    case(
         "a14/middle-and-end-die",
         "in a chain of calls the middle dies, then the end",
         middle_and_end_die,
     ),
-    core(
+    case(
         "a14/end-dies",
         "in a chain of calls the end dies: the middle is told and can answer",
         end_dies,
     ),
-    core(
+    case(
         "a14/all-callers-told",
         "every caller of a dead process is told",
         all_callers_told,
     ),
-    core(
+    case(
         "a14/undelivered-reply",
         "a reply that was not read is dropped with its references",
         undelivered_reply,
     ),
-    core(
+    case(
         "a14/held-buffers",
         "buffers a dead process held let their references go",
         held_buffers,
     )
     .covers(&["A14.4"]),
-    core(
+    case(
         "a14/many-nodes",
         "a process dies with hundreds of nodes, references and buffers",
         many_nodes,
     )
     .covers(&["A14.4"]),
-    core(
+    case(
         "a14/both-die",
         "owner and holder die together, in both orders",
         both_die,
     ),
-    core(
+    case(
         "a14/killed-while-reading",
         "a process is killed with several threads reading",
         killed_while_reading,

@@ -2,7 +2,7 @@
 
 //! Section A3: a device is opened by one process and used by another.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -11,41 +11,41 @@ use harness::{Bc, Call, Case, Cx, Errno, Exchange, Transactions, check_eq, check
 use libc::{MAP_PRIVATE, PROT_READ};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a3/fork-has-no-mapping",
         "a forked child does not inherit the mapping",
         fork_has_no_mapping,
     )
     .covers(&["A19.14"]),
-    core(
+    case(
         "a3/fork-cannot-map",
         "a forked child cannot map the parent's descriptor",
         fork_cannot_map,
     )
     .covers(&["A3.2", "A19.14"]),
-    core(
+    case(
         "a3/fork-may-use-ioctls",
         "a forked child's threads count as threads of the opener",
         fork_may_use_ioctls,
     )
     .covers(&["A19.14"]),
-    core(
+    case(
         "a3/fork-serves-calls",
         "a forked child can take and answer the parent's calls",
         fork_serves_calls,
     ),
-    core(
+    case(
         "a3/release-at-last-close",
         "a device is released when its last descriptor is closed",
         release_at_last_close,
     ),
-    core(
+    case(
         "a3/flush-wakes-readers",
         "closing a duplicate makes a blocked read return",
         flush_wakes_readers,
     )
     .covers(&["A3.5"]),
-    core(
+    case(
         "a3/flush-keeps-calls",
         "closing a duplicate does not disturb a call in progress",
         flush_keeps_calls,

@@ -2,7 +2,7 @@
 
 //! Section A3: opening a device, mapping it, and what becomes of the mapping.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -14,117 +14,117 @@ use libc::{MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_NONE, PROT_RE
 use nix::sys::signal::Signal;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a3/open-many-times",
         "a process may open a device many times",
         open_many_times,
     )
     .covers(&["A3.1"]),
-    core(
+    case(
         "a3/open-read-only",
         "a descriptor without write permission serves as well",
         open_read_only,
     ),
-    core(
+    case(
         "a3/no-read-write-seek",
         "a device has neither read nor write",
         no_read_write,
     ),
-    core(
+    case(
         "a3/map-usual",
         "the mapping libbinder makes is granted",
         map_usual,
     ),
-    core(
+    case(
         "a3/map-shared",
         "a shared mapping works as well as a private one",
         map_shared,
     ),
-    core(
+    case(
         "a3/map-writable-refused",
         "a writable mapping gives EPERM",
         map_writable,
     )
     .covers(&["A3.2"]),
-    core(
+    case(
         "a3/map-writable-refused-then-granted",
         "a refused mapping does not use up the only chance",
         map_after_refusal,
     ),
-    core(
+    case(
         "a3/map-twice-refused",
         "a second mapping gives EBUSY",
         map_twice,
     )
     .covers(&["A3.2"]),
-    core(
+    case(
         "a3/map-after-unmap-refused",
         "the space is not mapped again after munmap",
         map_after_unmap,
     )
     .covers(&["A3.4"]),
-    core(
+    case(
         "a3/map-offset-ignored",
         "the offset of the mapping does not matter",
         map_offset,
     ),
-    core(
+    case(
         "a3/mprotect-write-refused",
         "the mapping cannot be made writable",
         mprotect_write,
     )
     .covers(&["A19.14"]),
-    core(
+    case(
         "a3/poke-refused",
         "the mapping cannot be written through process_vm_writev",
         poke_refused,
     ),
-    core(
+    case(
         "a3/fault-is-sigbus",
         "touching a page without data ends the process with SIGBUS",
         fault_is_sigbus,
     ),
-    core(
+    case(
         "a3/only-4-mib-used",
         "of a larger mapping only 4 MiB are used",
         only_4_mib,
     )
     .covers(&["A3.3", "A19.15"]),
-    core(
+    case(
         "a3/one-page",
         "a mapping of one page holds one page of data",
         one_page,
     ),
-    core(
+    case(
         "a3/send-to-unmapped",
         "a call to a process that mapped nothing fails: dead, ESRCH",
         send_to_unmapped,
     )
     .covers(&["A6.17"]),
-    core(
+    case(
         "a3/send-from-unmapped",
         "a process that mapped nothing can call; replies to it fail",
         send_from_unmapped,
     ),
-    core(
+    case(
         "a3/unmap-closes-for-ever",
         "after munmap calls fail: dead, ESRCH",
         unmap_closes,
     )
     .covers(&["A3.4", "A6.17", "CVE-2023-20928"]),
-    core(
+    case(
         "a3/partial-unmap",
         "unmapping a part closes the whole space",
         partial_unmap,
     )
     .covers(&["A3.4"]),
-    core(
+    case(
         "a3/foreign-mapping-untouched",
         "memory mapped where the space was receives nothing",
         foreign_mapping,
     )
     .covers(&["CVE-2023-20928", "CVE-2026-43434"]),
-    core(
+    case(
         "a3/close-keeps-mapping",
         "closing the descriptor leaves the mapped device open",
         close_keeps_mapping,

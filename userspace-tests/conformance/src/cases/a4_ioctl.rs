@@ -2,7 +2,7 @@
 
 //! Section A4: which ioctls there are and what they say to bad arguments.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::ioc::{io, iow};
@@ -13,89 +13,89 @@ use harness::{Bc, Call, Case, Cx, Errno, Exchange, Transactions, check, check_eq
 const NOWHERE: u64 = 8;
 
 pub const CASES: &[Case] = &[
-    core("a4/version", "the protocol has version 8", version).covers(&["A4.5"]),
-    core(
+    case("a4/version", "the protocol has version 8", version).covers(&["A4.5"]),
+    case(
         "a4/unknown-ioctls",
         "ioctls nobody serves give EINVAL",
         unknown_ioctls,
     )
     .covers(&["A4.12"]),
-    core(
+    case(
         "a4/bad-pointers",
         "an argument that is not there gives EFAULT or EINVAL, ioctl by ioctl",
         bad_pointers,
     ),
-    core(
+    case(
         "a4/empty-exchange",
         "an exchange that neither writes nor reads succeeds",
         empty_exchange,
     ),
-    core(
+    case(
         "a4/write-error-clears-read",
         "when writing fails read_consumed is 0",
         write_error_clears_read,
     )
     .covers(&["A4.1"]),
-    core(
+    case(
         "a4/write-resumes",
         "writing starts where write_consumed says",
         write_resumes,
     )
     .covers(&["A4.1"]),
-    core(
+    case(
         "a4/write-nothing-left",
         "a write buffer that is consumed is left alone",
         write_nothing_left,
     ),
-    core(
+    case(
         "a4/write-fault",
         "commands that are not there give EFAULT behind the last one done",
         write_fault,
     )
     .covers(&["A4.1", "A5.2"]),
-    core(
+    case(
         "a4/read-fault",
         "a read buffer that is not there gives EFAULT",
         read_fault,
     )
     .covers(&["A4.1"]),
-    core(
+    case(
         "a4/max-threads-any",
         "any number is taken as the limit of threads",
         max_threads_any,
     )
     .covers(&["A4.2"]),
-    core(
+    case(
         "a4/thread-exit",
         "a thread that left is new when it comes back",
         thread_exit,
     )
     .covers(&["A4.4"]),
-    core(
+    case(
         "a4/extended-error-cleared",
         "the extended error is handed out once",
         extended_error_cleared,
     )
     .covers(&["A4.11", "A19.22"]),
-    core(
+    case(
         "a4/extended-error-after-success",
         "a transaction that is sent leaves no error of one before it, but its number",
         extended_error_after_success,
     )
     .covers(&["A4.11"]),
-    core(
+    case(
         "a4/extended-error-per-thread",
         "threads do not see each other's errors",
         extended_error_per_thread,
     )
     .covers(&["A4.11"]),
-    core(
+    case(
         "a4/node-debug-info",
         "a process can walk its nodes in order",
         node_debug_info,
     )
     .covers(&["A4.7"]),
-    core(
+    case(
         "a4/spam-detection-switch",
         "oneway spam detection can be switched on and off",
         spam_detection_switch,

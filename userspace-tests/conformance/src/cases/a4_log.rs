@@ -3,7 +3,7 @@
 //! Section A4: what failing ioctls leave in the kernel's log.
 
 use super::a8_nice::{client_at, manager_at};
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::kernel_log::KernelLog;
 use anyhow::Result;
@@ -16,17 +16,17 @@ use nix::sys::resource::Resource;
 const OFTEN: usize = 300;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a4/failures-in-log",
         "failing ioctls are told in the log; on C each of them, without limit",
         failures,
     ),
-    core(
+    case(
         "a4/nothing-to-read-in-log",
         "a read without blocking that finds nothing; on C the log tells each",
         nothing_to_read,
     ),
-    core(
+    case(
         "a4/nice-limit-in-log",
         "a thread that may have no nice value, and needs none; on C the log tells",
         nice_limit,

@@ -2,7 +2,7 @@
 
 //! Sections A4 and A12: who may be the context manager, and what that means.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -11,90 +11,90 @@ use harness::deadline::Deadline;
 use harness::{Bc, Br, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a12/only-one",
         "a second context manager is refused: EBUSY",
         only_one,
     )
     .covers(&["A4.3"]),
-    core(
+    case(
         "a12/plain-node-has-no-names",
         "the plain manager's node has pointer and cookie 0",
         plain_node,
     )
     .covers(&["A4.3"]),
-    core(
+    case(
         "a12/ext-node-is-named",
         "the extended manager's node keeps its names",
         ext_node,
     )
     .covers(&["A4.3"]),
-    core(
+    case(
         "a12/ext-flags-count",
         "the extended manager's flags count, the plain one's are none",
         ext_flags,
     ),
-    core(
+    case(
         "a12/successor",
         "after the manager died another process takes its place",
         successor,
     )
     .covers(&["A14.1"]),
-    core(
+    case(
         "a12/death-of-another",
         "the end of another process does not make the manager's place free",
         death_of_another,
     )
     .covers(&["A14.1"]),
-    core(
+    case(
         "a12/old-handle-stays-dead",
         "a reference to the old manager does not reach the new one",
         old_handle,
     )
     .covers(&["A14.1"]),
-    core(
+    case(
         "a12/dead-manager-passed-on",
         "handle 0 of a dead manager gets another number where it is passed on",
         dead_manager_passed_on,
     )
     .covers(&["A14.1", "A19.6"]),
-    core(
+    case(
         "a12/other-user-refused",
         "another user cannot take the place later: EPERM",
         other_user,
     )
     .covers(&["A12.1"]),
-    core(
+    case(
         "a12/user-sticks-after-death",
         "the user of the first manager counts after its death",
         user_sticks,
     )
     .covers(&["A12.1", "A19.23"]),
-    core(
+    case(
         "a12/per-device",
         "two devices have managers of their own",
         per_device,
     )
     .covers(&["A12.2"]),
-    core(
+    case(
         "a12/node-info-permission",
         "only the manager may count references: EPERM",
         info_permission,
     )
     .covers(&["A4.6"]),
-    core(
+    case(
         "a12/node-info-arguments",
         "fields that must be zero are checked: EINVAL",
         info_arguments,
     )
     .covers(&["A4.6"]),
-    core(
+    case(
         "a12/node-info-unknown",
         "a handle without strong reference gives EINVAL",
         info_unknown,
     )
     .covers(&["A4.6"]),
-    core(
+    case(
         "a12/node-info-counts",
         "the counts are those of the node",
         info_counts,

@@ -2,94 +2,94 @@
 
 //! Section A5: the write loop.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::{Bc, Call, Case, Cx, Errno, Exchange, Transactions, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a5/failed-transaction-stops-write",
         "what follows a failed transaction waits for the next write",
         failed_stops,
     )
     .covers(&["A5.1", "A19.2"]),
-    core(
+    case(
         "a5/failed-oneway-stops-write",
         "a failed oneway call stops the write as well",
         failed_oneway_stops,
     )
     .covers(&["A5.1"]),
-    core(
+    case(
         "a5/several-transactions",
         "one write can hold several oneway calls",
         several_transactions,
     ),
-    core(
+    case(
         "a5/unknown-command",
         "an unknown command gives EINVAL behind the last one done",
         unknown_command,
     )
     .covers(&["A5.3"]),
-    core(
+    case(
         "a5/unpacked-death-request",
         "the padded form of the death request is no command",
         unpacked_death_request,
     ),
-    core(
+    case(
         "a5/never-served",
         "attempt-acquire and acquire-result give EINVAL",
         never_served,
     )
     .covers(&["A5.7"]),
-    core(
+    case(
         "a5/returns-are-no-commands",
         "numbers of returns are no commands",
         returns_are_no_commands,
     )
     .covers(&["A5.3"]),
-    core(
+    case(
         "a5/soft-failures-go-on",
         "commands that do not apply are skipped and the write goes on",
         soft_failures,
     )
     .covers(&["A5.4", "A5.5", "A5.6"]),
-    core(
+    case(
         "a5/write-and-read",
         "one exchange writes first and reads then",
         write_and_read,
     ),
-    core(
+    case(
         "a5/cut-command",
         "a command reaching behind the buffer's end",
         cut_command,
     )
     .covers(&["A5.2"]),
-    core(
+    case(
         "a5/free-twice",
         "a buffer can be given back once",
         free_twice,
     )
     .covers(&["A5.8", "A9.6"]),
-    core(
+    case(
         "a5/free-wrong-address",
         "only the start of a buffer gives it back",
         free_wrong_address,
     )
     .covers(&["A5.8"]),
-    core(
+    case(
         "a5/free-undelivered",
         "a buffer that is not delivered yet cannot be given back",
         free_undelivered,
     )
     .covers(&["A5.8", "A8.9", "CVE-2019-2025"]),
-    core(
+    case(
         "a5/free-before-reply",
         "a buffer may be given back before the reply",
         free_before_reply,
     ),
-    core(
+    case(
         "a5/free-of-reply-waiting",
         "guessing the address of a reply that waits does not free it",
         free_of_reply_waiting,

@@ -2,7 +2,7 @@
 
 //! Section A6: calls, oneway calls and replies that work.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -10,89 +10,89 @@ use harness::case::round_trip;
 use harness::{Bc, Call, Case, Cx, Parcel, Transactions, check, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a6/round-trip",
         "a call and its reply carry code, flags and data",
         whole_round_trip,
     ),
-    core(
+    case(
         "a6/fields-of-a-call",
         "the driver alone fills cookie, pid and user of a call",
         fields_of_a_call,
     ),
-    core(
+    case(
         "a6/fields-of-a-reply",
         "a reply names no node and no process",
         fields_of_a_reply,
     ),
-    core(
+    case(
         "a6/oneway",
         "a oneway call is complete when it is sent, and names no process",
         oneway,
     )
     .covers(&["A19.9"]),
-    core(
+    case(
         "a6/flags-pass-through",
         "flags the driver does not know arrive",
         flags_pass_through,
     ),
-    core(
+    case(
         "a6/sizes",
         "data of every size arrives as it was sent",
         sizes,
     ),
-    core(
+    case(
         "a6/empty",
         "a call without data has a buffer to give back nevertheless",
         empty,
     )
     .covers(&["A19.16"]),
-    core(
+    case(
         "a6/offsets-pointer",
         "the offsets lie behind the data, even when there are none",
         offsets_pointer,
     ),
-    core(
+    case(
         "a6/sg-without-buffers",
         "the scatter-gather commands serve without buffers",
         sg_without_buffers,
     ),
-    core(
+    case(
         "a6/reply-with-oneway-flag",
         "the oneway flag of a reply changes nothing",
         reply_with_oneway_flag,
     ),
-    core(
+    case(
         "a6/oneway-to-busy-process",
         "oneway calls wait for a process that is busy",
         oneway_to_busy_process,
     ),
-    core(
+    case(
         "a6/oneway-while-waiting",
         "a thread that waits for a reply may send oneway calls",
         oneway_while_waiting,
     ),
-    core(
+    case(
         "a6/parallel-calls",
         "calls of several clients are answered in any order",
         parallel_calls,
     ),
-    core(
+    case(
         "a6/many-rounds",
         "calls that nearly fill the space leave nothing behind",
         many_rounds,
     ),
-    core(
+    case(
         "a6/handle-named-call",
         "a call to a handle names the node it reaches",
         handle_named_call,
     ),
-    core(
+    case(
         "a6/owner-may-call-back",
         "the holder of a node calls its owner",
         owner_may_call_back,
     ),
-    core(
+    case(
         "a6/clear-buffer",
         "a buffer sent with TF_CLEAR_BUF is zeroed when it is given back",
         clear_buffer,

@@ -3,7 +3,7 @@
 //! Section A6: every way in which a call can fail at once.
 
 use super::a6_objects::object_at;
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -13,85 +13,85 @@ use harness::thread::PAGE;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a6/unknown-handle",
         "a call to an unknown handle fails: EINVAL",
         unknown_handle,
     )
     .covers(&["A6.7"]),
-    core(
+    case(
         "a6/weak-handle",
         "a call to a handle held weakly fails: EINVAL",
         weak_handle,
     )
     .covers(&["A6.7"]),
-    core(
+    case(
         "a6/dead-node",
         "a call to a node whose owner died fails: dead, EINVAL",
         dead_node,
     )
     .covers(&["A6.8"]),
-    core(
+    case(
         "a6/no-manager",
         "a call to handle 0 without a manager fails: dead, EINVAL",
         no_manager,
     )
     .covers(&["A6.8"]),
-    core(
+    case(
         "a6/manager-to-itself",
         "the manager cannot call itself, by no descriptor: EINVAL",
         manager_to_itself,
     )
     .covers(&["A6.9"]),
-    core(
+    case(
         "a6/data-fault",
         "data that is not there: EFAULT",
         data_fault,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a6/data-fault-half-way",
         "data that ends half way: EFAULT, and the room is free again",
         data_fault_half_way,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a6/offsets-fault",
         "offsets that are not there: EFAULT",
         offsets_fault,
     )
     .covers(&["A6.19"]),
-    core(
+    case(
         "a6/offsets-fault-comes-first",
         "offsets that are not there: EFAULT, whatever is wrong with objects and sizes",
         offsets_fault_first,
     )
     .covers(&["A6.19"]),
-    core(
+    case(
         "a6/offsets-size-unaligned",
         "a size of offsets that is no multiple of 8: EINVAL",
         offsets_unaligned,
     )
     .covers(&["A6.20", "CVE-2023-21255"]),
-    core(
+    case(
         "a6/buffers-size-unaligned",
         "a size of buffers that is no multiple of 8: EINVAL",
         buffers_unaligned,
     )
     .covers(&["A6.20"]),
-    core("a6/too-large", "data that does not fit: ENOSPC", too_large).covers(&["A6.18"]),
-    core(
+    case("a6/too-large", "data that does not fit: ENOSPC", too_large).covers(&["A6.18"]),
+    case(
         "a6/absurd-sizes",
         "sizes that overflow when added: EINVAL",
         absurd_sizes,
     )
     .covers(&["A6.18"]),
-    core(
+    case(
         "a6/failure-leaves-no-buffer",
         "failed calls leave nothing in the receiver's space",
         leaves_no_buffer,
     ),
-    core(
+    case(
         "a6/oneway-fails-alike",
         "oneway calls fail in the same way",
         oneway_fails_alike,

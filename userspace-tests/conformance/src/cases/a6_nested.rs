@@ -2,7 +2,7 @@
 
 //! Section A6: calls made while serving calls, and where they arrive.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -11,59 +11,59 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a6/nested-reaches-caller",
         "a call back to the caller reaches the thread that waits",
         nested_reaches_caller,
     )
     .covers(&["A6.14"]),
-    core(
+    case(
         "a6/nested-prefers-caller",
         "it reaches that thread though others of the process wait",
         nested_prefers_caller,
     )
     .covers(&["A6.14"]),
-    core(
+    case(
         "a6/nested-through-third",
         "it does so through a third process",
         nested_through_third,
     )
     .covers(&["A6.14"]),
-    core(
+    case(
         "a6/nested-deep",
         "calls to and fro nest as deep as one likes",
         nested_deep,
     ),
-    core(
+    case(
         "a6/nested-oneway-goes-to-pool",
         "a oneway call back is no nested call",
         nested_oneway,
     ),
-    core(
+    case(
         "a6/nested-order-of-replies",
         "only the innermost call can be answered",
         order_of_replies,
     )
     .covers(&["A6.3"]),
-    core(
+    case(
         "a6/serving-thread-takes-no-others",
         "a thread that serves a call takes no others",
         takes_no_others,
     )
     .covers(&["A8.2"]),
-    core(
+    case(
         "a6/second-call-refused",
         "a second call before the reply is refused: EPROTO",
         second_call_refused,
     )
     .covers(&["A6.13"]),
-    core(
+    case(
         "a6/call-over-waiting-call-refused",
         "a call is refused while one to the same thread waits",
         call_over_waiting_call,
     )
     .covers(&["A6.12"]),
-    core(
+    case(
         "a6/call-over-waiting-reply-refused",
         "a call is refused while a reply to the same thread waits",
         call_over_waiting_reply,

@@ -2,7 +2,7 @@
 
 //! Section A6: objects that a transaction may not hold.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -10,43 +10,43 @@ use harness::thread::PAGE;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a6/object-unaligned",
         "an object at an offset that is no multiple of 4: EINVAL",
         object_unaligned,
     )
     .covers(&["A6.22", "CVE-2024-26926"]),
-    core(
+    case(
         "a6/object-outside",
         "an object behind the data: EFAULT or EINVAL",
         object_outside,
     )
     .covers(&["A6.21"]),
-    core(
+    case(
         "a6/object-cut",
         "an object the data cuts off: EINVAL",
         object_cut,
     )
     .covers(&["A6.22"]),
-    core(
+    case(
         "a6/object-unknown",
         "an object of unknown type: EINVAL",
         object_unknown,
     )
     .covers(&["A6.22"]),
-    core(
+    case(
         "a6/objects-overlap",
         "objects that overlap: EINVAL",
         objects_overlap,
     )
     .covers(&["A6.22"]),
-    core(
+    case(
         "a6/objects-backwards",
         "objects out of order: refused",
         objects_backwards,
     )
     .covers(&["A6.22"]),
-    core(
+    case(
         "a6/object-fault",
         "an object in memory that is not there: refused",
         object_fault,

@@ -3,7 +3,7 @@
 //! Section A6: what the extended error holds after every kind of transaction, and
 //! what a failed reply leaves of the call.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -14,66 +14,66 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a6/error-after-success",
         "after a transaction that works the extended error has its number, and no error",
         after_success,
     ),
-    core(
+    case(
         "a6/error-numbers-grow",
         "transactions are numbered upwards, whether they work or not",
         numbers_grow,
     ),
-    core(
+    case(
         "a6/error-of-every-failed-call",
         "every reason for which calls fail is told with the call's number",
         every_failed_call,
     ),
-    core(
+    case(
         "a6/error-of-failed-reply",
         "both ends of a reply that fails are told its number, the caller the reason",
         of_failed_reply,
     ),
-    core(
+    case(
         "a6/error-of-every-failed-reply",
         "every reason for which replies fail is told to the caller",
         every_failed_reply,
     ),
-    core(
+    case(
         "a6/error-ends-with-next-transaction",
         "the next transaction begins a new extended error",
         ends_with_next,
     ),
-    core(
+    case(
         "a6/error-is-the-thread's",
         "threads of a process do not see one another's extended errors",
         is_the_threads,
     ),
-    core(
+    case(
         "a6/failed-reply-ends-call",
         "a reply that fails ends its call; the one below it can be answered",
         failed_reply_ends_call,
     )
     .covers(&["A6.4"]),
-    core(
+    case(
         "a6/failed-reply-restores-nice",
         "a reply that fails gives the thread its nice value back",
         failed_reply_restores_nice,
     )
     .covers(&["A6.4"]),
-    core(
+    case(
         "a6/label-and-absurd-room",
         "room for buffers that overflows together with the label: EINVAL",
         label_and_absurd_room,
     )
     .covers(&["A6.16"]),
-    core(
+    case(
         "a6/two-files-of-a-process",
         "two files of one process may call one another; oneway calls name no process",
         two_files,
     )
     .covers(&["A19.9", "A3.1"]),
-    core(
+    case(
         "a6/flags-of-replies",
         "TF_ACCEPT_FDS, TF_STATUS_CODE and TF_ROOT_OBJECT arrive, in calls and replies",
         flags_of_replies,

@@ -2,7 +2,7 @@
 
 //! Section A6: replies that fail, and whom the failure is told.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -11,59 +11,59 @@ use harness::thread::PAGE;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Process, Transactions, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a6/reply-without-call",
         "a reply nobody waits for fails: EPROTO",
         reply_without_call,
     )
     .covers(&["A6.2"]),
-    core("a6/reply-twice", "a call is answered once", reply_twice).covers(&["A6.2"]),
-    core(
+    case("a6/reply-twice", "a call is answered once", reply_twice).covers(&["A6.2"]),
+    case(
         "a6/reply-by-other-thread",
         "only the thread that took a call answers it: EPROTO",
         reply_by_other_thread,
     ),
-    core(
+    case(
         "a6/reply-data-fault",
         "a reply whose data is not there fails the caller's call: EFAULT",
         reply_data_fault,
     )
     .covers(&["A6.32"]),
-    core(
+    case(
         "a6/reply-bad-object",
         "a reply with a bad object fails the caller's call: EINVAL",
         reply_bad_object,
     )
     .covers(&["A6.32"]),
-    core(
+    case(
         "a6/reply-too-large",
         "a reply without room fails the caller's call: ENOSPC",
         reply_too_large,
     )
     .covers(&["A6.32"]),
-    core(
+    case(
         "a6/reply-to-dead-process",
         "a reply to a process that died is complete all the same",
         reply_to_dead_process,
     )
     .covers(&["A6.5"]),
-    core(
+    case(
         "a6/reply-to-exited-thread",
         "a reply to a thread that left is complete all the same",
         reply_to_exited_thread,
     )
     .covers(&["A6.5"]),
-    core(
+    case(
         "a6/reply-failure-keeps-first-error",
         "the caller's extended error keeps the first reason",
         keeps_first_error,
     ),
-    core(
+    case(
         "a6/reply-failure-stops-write",
         "a failed reply stops the replier's write",
         reply_failure_stops_write,
     ),
-    core(
+    case(
         "a6/oneway-needs-no-reply",
         "a reply to a oneway call fails: EPROTO",
         oneway_needs_no_reply,

@@ -3,7 +3,7 @@
 //! Section A7: buffers that go with a transaction: where they arrive, and how much
 //! room they may take.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -12,83 +12,83 @@ use harness::thread::PAGE;
 use harness::{Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/sg-one-buffer",
         "a buffer arrives behind the offsets, and its object points to it",
         one_buffer,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-object-fields",
         "of a buffer without parent only the address is changed",
         object_fields,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-several-buffers",
         "buffers follow one another, each at a multiple of eight",
         several,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-empty-buffers",
         "an empty buffer has an address, and its memory is not looked at",
         empty_buffers,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-exact-room",
         "buffers may fill the room to the last byte",
         exact_room,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-room-exceeded",
         "a buffer longer than the room that is left: EINVAL",
         room_exceeded,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-absurd-lengths",
         "lengths that overflow when added: EINVAL",
         absurd_lengths,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-plain-command",
         "the plain command has room for empty buffers only: EINVAL",
         plain_command,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-unused-room",
         "room that no buffer uses is taken nevertheless",
         unused_room,
     ),
-    core(
+    case(
         "a7/sg-room-of-oneway",
         "the room for buffers counts for the budget of oneway calls",
         room_of_oneway,
     )
     .covers(&["A6.18", "A9.2"]),
-    core(
+    case(
         "a7/sg-large-buffers",
         "buffers of many pages arrive as they were",
         large_buffers,
     ),
-    core(
+    case(
         "a7/sg-among-objects",
         "buffers, nodes and files may be mixed",
         among_objects,
     )
     .covers(&["A7.1", "A7.3", "A7.5"]),
-    core(
+    case(
         "a7/sg-object-cut",
         "a buffer object that the data cuts off: EINVAL",
         object_cut,
     )
     .covers(&["A6.22"]),
-    core(
+    case(
         "a7/sg-clear-buffer",
         "TF_CLEAR_BUF zeroes buffers, too",
         clear_buffer,

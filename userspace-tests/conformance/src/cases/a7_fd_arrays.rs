@@ -3,7 +3,7 @@
 //! Section A7: arrays of files in buffers: which are taken, and under what numbers
 //! the files arrive.  What becomes of them later is in `a7_fd_close`.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -12,94 +12,94 @@ use harness::thread::PAGE;
 use harness::{Case, Cx, Errno, Parcel, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/fda-files-arrive",
         "the files of an array arrive under the lowest free numbers, in order",
         files_arrive,
     )
     .covers(&["A7.4"]),
-    core(
+    case(
         "a7/fda-object-fields",
         "the object of an array arrives as it was sent",
         object_fields,
     ),
-    core(
+    case(
         "a7/fda-other-bytes-kept",
         "of the buffer only the array itself is changed",
         other_bytes_kept,
     ),
-    core(
+    case(
         "a7/fda-close-on-exec",
         "files of an array are closed on exec",
         close_on_exec,
     ),
-    core(
+    case(
         "a7/fda-empty",
         "an array without files is taken, even at the end of its buffer",
         empty,
     )
     .covers(&["A7.4", "CVE-2026-23194"]),
-    core(
+    case(
         "a7/fda-empty-anywhere",
         "an array without files is taken behind its buffer and by any node",
         empty_anywhere,
     )
     .covers(&["CVE-2026-23194"]),
-    core(
+    case(
         "a7/fda-empty-keeps-order",
         "an array without files needs a parent, and what follows has to lie behind it",
         empty_keeps_order,
     )
     .covers(&["A7.6", "A6.26", "CVE-2026-23194"]),
-    core(
+    case(
         "a7/fda-too-many",
         "an array that does not fit into its buffer: EINVAL",
         too_many,
     )
     .covers(&["A6.26"]),
-    core(
+    case(
         "a7/fda-misaligned",
         "an array at an address that is no multiple of four, at either end: EINVAL",
         misaligned,
     )
     .covers(&["A6.26"]),
-    core(
+    case(
         "a7/fda-parent",
         "an array needs a buffer before it: EINVAL",
         bad_parent,
     )
     .covers(&["A6.26", "CVE-2020-0041"]),
-    core(
+    case(
         "a7/fda-bad-number",
         "a number in an array that is not open: EBADF",
         bad_number,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/fda-node-refuses",
         "a node that takes no files takes no arrays: EPERM",
         node_refuses,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/fda-several",
         "several arrays in one buffer, and in several",
         several,
     )
     .covers(&["A7.4"]),
-    core(
+    case(
         "a7/fda-and-pointers",
         "arrays and addresses share a buffer, upwards and without overlap",
         and_pointers,
     )
     .covers(&["A7.6"]),
-    core(
+    case(
         "a7/fda-in-nested-buffer",
         "an array may lie in a buffer that has a parent",
         in_nested_buffer,
     )
     .covers(&["A7.4", "A7.5"]),
-    core(
+    case(
         "a7/fda-and-single-files",
         "files are numbered in the order of their objects",
         and_single_files,

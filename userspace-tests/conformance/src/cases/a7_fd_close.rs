@@ -2,7 +2,7 @@
 
 //! Section A7: who closes the files of an array, and when.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::Result;
@@ -13,75 +13,75 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/fda-closed-with-buffer",
         "giving the buffer back closes the files of its array, others stay",
         closed_with_buffer,
     )
     .covers(&["A7.4", "A19.8"]),
-    core(
+    case(
         "a7/fda-every-array-closed",
         "giving the buffer back closes the files of every array in it",
         every_array_closed,
     )
     .covers(&["A7.4", "A19.8"]),
-    core(
+    case(
         "a7/fda-close-ends-read",
         "a thread that closed files returns to user space instead of waiting",
         close_ends_read,
     ),
-    core(
+    case(
         "a7/fda-closed-by-other-thread",
         "any thread of the process may give the buffer back",
         closed_by_other_thread,
     ),
-    core(
+    case(
         "a7/fda-closed-by-child",
         "a child that gives the buffer back closes numbers of its own",
         closed_by_child,
     ),
-    core(
+    case(
         "a7/fda-already-closed",
         "a file that the receiver closed itself is not missed",
         already_closed,
     ),
-    core(
+    case(
         "a7/fda-number-used-again",
         "what is closed is whatever has the number",
         number_used_again,
     ),
-    core(
+    case(
         "a7/fda-undelivered",
         "files of an array that nobody took are let go with the process",
         undelivered,
     )
     .covers(&["A14.4"]),
-    core(
+    case(
         "a7/fda-kept-by-exit-of-thread",
         "a thread that leaves closes no files of what it received",
         kept_by_thread_exit,
     ),
-    core(
+    case(
         "a7/fda-kept-by-close-of-device",
         "closing the device leaves received files open",
         kept_by_close,
     ),
-    core(
+    case(
         "a7/fda-exit-of-process",
         "a process that ends lets go of received files",
         exit_of_process,
     ),
-    core(
+    case(
         "a7/fda-device-in-array",
         "a device may be sent, and is closed with the buffer",
         device_in_array,
     ),
-    core(
+    case(
         "a7/fda-closes-device-in-use",
         "a buffer may close the very descriptor it is given back with",
         closes_device_in_use,
     ),
-    core(
+    case(
         "a7/fda-closes-shared-device",
         "a buffer may close the descriptor it is given back with while others close theirs",
         closes_shared_device,

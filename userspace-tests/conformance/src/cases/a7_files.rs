@@ -2,7 +2,7 @@
 
 //! Section A7: file objects: who may send them, and what becomes of the files.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -10,91 +10,91 @@ use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check_eq, check_r
 use zerocopy::FromBytes;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/file-arrives",
         "a file arrives under a number of the receiver",
         file_arrives,
     )
     .covers(&["A7.3"]),
-    core(
+    case(
         "a7/file-object-fields",
         "the object holds the new number and keeps its cookie",
         object_fields,
     ),
-    core(
+    case(
         "a7/file-refused",
         "a node that takes no files: EPERM",
         file_refused,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/file-in-reply-refused",
         "a caller that takes no files: EPERM",
         reply_refused,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/file-in-reply",
         "a caller that takes files gets them in the reply",
         file_in_reply,
     ),
-    core(
+    case(
         "a7/file-bad-number",
         "a number that is not open: EBADF",
         bad_number,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/file-stays-open",
         "a received file stays open when its buffer is given back",
         stays_open,
     ),
-    core(
+    case(
         "a7/file-close-on-exec",
         "a received file is closed on exec",
         close_on_exec,
     )
     .covers(&["A7.3"]),
-    core(
+    case(
         "a7/file-no-room-call",
         "a call whose file finds no room fails at the receiver",
         no_room_call,
     )
     .covers(&["A8.8"]),
-    core(
+    case(
         "a7/file-no-room-oneway",
         "a oneway call whose file finds no room is dropped",
         no_room_oneway,
     )
     .covers(&["A8.8"]),
-    core(
+    case(
         "a7/file-no-room-reply",
         "a reply whose file finds no room becomes a failure",
         no_room_reply,
     )
     .covers(&["A8.8"]),
-    core(
+    case(
         "a7/files-all-or-nothing",
         "of several files all are installed or none",
         all_or_nothing,
     )
     .covers(&["A7.3"]),
-    core(
+    case(
         "a7/file-of-undelivered-call",
         "the file of a call nobody took is let go",
         undelivered_file,
     ),
-    core(
+    case(
         "a7/file-of-failed-call",
         "the file of a call that failed is let go",
         failed_file,
     ),
-    core(
+    case(
         "a7/many-files",
         "two hundred files in one call arrive in order",
         many_files,
     ),
-    core(
+    case(
         "a7/same-file-twice",
         "a file sent twice arrives under two numbers",
         same_file_twice,

@@ -2,7 +2,7 @@
 
 //! Section A7: handle objects, and how handles are numbered.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -10,65 +10,65 @@ use harness::{Bc, Call, Case, Cx, Errno, Parcel, Process, Transactions, check_eq
 use zerocopy::FromBytes;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/handle-returns-home",
         "a handle sent to its owner arrives as the node",
         returns_home,
     )
     .covers(&["A7.2"]),
-    core(
+    case(
         "a7/weak-handle-returns-home",
         "a weak handle sent to its owner arrives as the weak node",
         weak_returns_home,
     )
     .covers(&["A7.2"]),
-    core(
+    case(
         "a7/handle-to-third",
         "a handle sent to a third process arrives as its handle",
         to_third,
     )
     .covers(&["A7.2"]),
-    core(
+    case(
         "a7/handle-unknown",
         "a handle the sender does not have: EINVAL",
         unknown,
     )
     .covers(&["A6.24"]),
-    core(
+    case(
         "a7/handle-held-weakly",
         "a handle held weakly can only be sent weakly",
         held_weakly,
     )
     .covers(&["A6.24"]),
-    core(
+    case(
         "a7/handle-held-weakly-by-one",
         "so it is if others hold the node strongly",
         held_weakly_by_one,
     )
     .covers(&["A6.24"]),
-    core(
+    case(
         "a7/handle-of-dead-node",
         "a handle of a dead node can be sent on",
         of_dead_node,
     )
     .covers(&["A7.2"]),
-    core(
+    case(
         "a7/handle-home-keeps-node",
         "a node that is on its way home is kept",
         home_keeps_node,
     ),
-    core(
+    case(
         "a7/lowest-free-handle",
         "a new reference gets the lowest free handle",
         lowest_free,
     )
     .covers(&["A7.1"]),
-    core(
+    case(
         "a7/many-handles",
         "a thousand references are numbered without gaps, twice",
         many_handles,
     ),
-    core(
+    case(
         "a7/handle-not-reused-while-held",
         "a handle's number is free when all its counts are 0",
         not_reused_while_held,

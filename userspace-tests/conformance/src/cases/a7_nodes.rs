@@ -2,7 +2,7 @@
 
 //! Section A7: node objects, and what a receiver gets for them.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -11,73 +11,73 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/binder-becomes-handle",
         "a node arrives as a handle, without its owner's names",
         becomes_handle,
     )
     .covers(&["A7.1"]),
-    core(
+    case(
         "a7/weak-binder-becomes-weak-handle",
         "a weak node arrives as a weak handle",
         becomes_weak_handle,
     )
     .covers(&["A7.1"]),
-    core(
+    case(
         "a7/same-node-same-handle",
         "a node sent twice has one handle",
         same_node_same_handle,
     ),
-    core(
+    case(
         "a7/other-cookie-refused",
         "a node keeps the cookie it was first sent with: EINVAL",
         other_cookie_refused,
     )
     .covers(&["A6.23", "A19.17"]),
-    core(
+    case(
         "a7/first-flags-stick",
         "a node keeps the flags it was first sent with",
         first_flags_stick,
     )
     .covers(&["A19.17"]),
-    core(
+    case(
         "a7/reply-carries-node",
         "a node may be sent in a reply",
         reply_carries_node,
     ),
-    core(
+    case(
         "a7/objects-between-data",
         "objects are translated, data around them is not touched",
         objects_between_data,
     ),
-    core(
+    case(
         "a7/node-and-handles-of-two",
         "each receiver has handles of its own",
         handles_of_two,
     ),
-    core(
+    case(
         "a7/buffer-holds-the-reference",
         "a handle is valid until its buffer is given back",
         buffer_holds_reference,
     )
     .covers(&["A7.7"]),
-    core(
+    case(
         "a7/failure-takes-references-back",
         "a transaction that fails half way leaves no reference",
         failure_takes_back,
     )
     .covers(&["CVE-2023-21255"]),
-    core(
+    case(
         "a7/null-node",
         "a node with pointer and cookie 0 is a node like any other",
         null_node,
     ),
-    core(
+    case(
         "a7/manager-node-is-handle-zero",
         "the manager's own node is handle 0 to everybody",
         manager_node,
     ),
-    core(
+    case(
         "a7/manager-node-other-cookie",
         "the manager's node keeps its cookie, too: EINVAL",
         manager_node_cookie,

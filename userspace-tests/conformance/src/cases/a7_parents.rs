@@ -3,7 +3,7 @@
 //! Section A7: buffers that point to one another: the addresses that the driver puts
 //! into parents, and the order in which it must be asked to.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -12,101 +12,101 @@ use harness::thread::PAGE;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/sg-pointer-in-parent",
         "a parent holds its child's address, and else what was sent",
         pointer_in_parent,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-pointer-anywhere",
         "the address may lie at any multiple of four, up to the last eight bytes",
         pointer_anywhere,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-pointer-unaligned",
         "an address at an offset that is no multiple of four: EINVAL",
         pointer_unaligned,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-pointer-over-pages",
         "the address may lie across the border of two pages",
         pointer_over_pages,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-many-pointers",
         "a parent may hold nothing but addresses",
         many_pointers,
     )
     .covers(&["A7.5", "A7.6"]),
-    core(
+    case(
         "a7/sg-chain",
         "buffers may be nested as deep as one likes",
         chain,
     )
     .covers(&["A7.6"]),
-    core(
+    case(
         "a7/sg-tree",
         "after a nested buffer it may go on in any of its ancestors",
         tree,
     )
     .covers(&["A7.6"]),
-    core(
+    case(
         "a7/sg-empty-child",
         "an empty child has an address all the same",
         empty_child,
     ),
-    core(
+    case(
         "a7/sg-objects-between",
         "other objects between parent and child do no harm",
         objects_between,
     ),
-    core(
+    case(
         "a7/sg-backwards",
         "addresses in a parent go upwards without overlap: EINVAL",
         backwards,
     )
     .covers(&["A7.6", "A6.27"]),
-    core(
+    case(
         "a7/sg-closed-sibling",
         "a buffer is closed when its sibling follows: EINVAL",
         closed_sibling,
     )
     .covers(&["A7.6", "A6.27"]),
-    core(
+    case(
         "a7/sg-closed-root",
         "a buffer is closed when one without parent follows: EINVAL",
         closed_root,
     )
     .covers(&["A7.6", "A6.27"]),
-    core(
+    case(
         "a7/sg-parent-index",
         "a parent is an object before the child: EINVAL",
         parent_index,
     )
     .covers(&["A6.27", "CVE-2020-0041"]),
-    core(
+    case(
         "a7/sg-parent-type",
         "a parent is a buffer and no other object: EINVAL",
         parent_type,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-parent-too-short",
         "an address has to fit into its parent: EINVAL",
         parent_too_short,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-parent-at-start-of-data",
         "a buffer whose object is the first byte of the data is no parent: EINVAL",
         parent_at_start,
     )
     .covers(&["A7.6"]),
-    core(
+    case(
         "a7/sg-refused-leaves-nothing",
         "what a refused tree took is given back",
         refused_leaves_nothing,

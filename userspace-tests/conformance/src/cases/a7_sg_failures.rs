@@ -3,7 +3,7 @@
 //! Section A7: which failure of a transaction with buffers is told, and that nothing
 //! of it is left.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -11,58 +11,58 @@ use binder_abi::*;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/sg-first-failure-is-told",
         "of several bad objects the first one counts",
         first_failure,
     ),
-    core(
+    case(
         "a7/sg-alignment-of-sizes-first",
         "sizes are looked at before objects, offsets before sizes",
         sizes_first,
     )
     .covers(&["A6.19", "A6.20"]),
-    core(
+    case(
         "a7/sg-failure-drops-files",
         "files of a transaction that fails are let go, whatever fails",
         drops_files,
     ),
-    core(
+    case(
         "a7/sg-failure-drops-references",
         "a transaction that fails behind objects leaves no reference",
         drops_references,
     )
     .covers(&["CVE-2023-21255"]),
-    core(
+    case(
         "a7/sg-failure-at-every-object",
         "wherever a transaction fails, nothing of it is left",
         at_every_object,
     )
     .covers(&["A7.7", "CVE-2023-21255"]),
-    core(
+    case(
         "a7/sg-failure-clears",
         "TF_CLEAR_BUF zeroes what a failed transaction had written",
         failure_clears,
     )
     .covers(&["A7.8"]),
-    core(
+    case(
         "a7/fda-no-room-call",
         "a call whose array finds no room fails at the receiver",
         no_room_call,
     )
     .covers(&["A8.8"]),
-    core(
+    case(
         "a7/fda-no-room-oneway",
         "a oneway call whose array finds no room is dropped",
         no_room_oneway,
     )
     .covers(&["A8.8"]),
-    core(
+    case(
         "a7/fda-no-room-closes-nothing",
         "a call that is dropped closes none of the receiver's files",
         no_room_closes_nothing,
     ),
-    core(
+    case(
         "a7/fda-failure-closes-nothing",
         "a transaction that fails closes none of the receiver's files",
         failure_closes_nothing,

@@ -2,7 +2,7 @@
 
 //! Section A7: what is read of the sender's memory, and when.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
@@ -11,50 +11,50 @@ use harness::thread::PAGE;
 use harness::{Bc, Call, Case, Cx, Errno, Parcel, Transactions, check, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/sg-same-memory-twice",
         "memory sent twice arrives in two places",
         same_memory_twice,
     ),
-    core(
+    case(
         "a7/sg-forwarded",
         "a received buffer may be sent on from where it lies",
         forwarded,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/sg-sender-untouched",
         "neither objects nor buffers of the sender are written to",
         sender_untouched,
     ),
-    core(
+    case(
         "a7/sg-pointers-not-read",
         "bytes that an address replaces are not read from the sender",
         pointers_not_read,
     ),
-    core(
+    case(
         "a7/fda-fault",
         "an array in memory that is not there: EINVAL",
         array_fault,
     )
     .covers(&["A6.26"]),
-    core(
+    case(
         "a7/fda-sender-keeps-files",
         "the sender's files and its array stay as they are",
         sender_keeps_files,
     ),
-    core(
+    case(
         "a7/fda-array-not-read-twice",
         "an array that fills its buffer is read once and not copied",
         not_read_twice,
     ),
-    core(
+    case(
         "a7/sg-fault",
         "a buffer in memory that is not there: EINVAL",
         fault,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a7/sg-fault-comes-last",
         "buffers are read when everything else was found good",
         fault_comes_last,

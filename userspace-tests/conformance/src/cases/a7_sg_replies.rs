@@ -2,7 +2,7 @@
 
 //! Section A7: replies with buffers and arrays of files.
 
-use super::core;
+use super::case;
 use crate::buffers::*;
 use crate::fixtures::*;
 use anyhow::Result;
@@ -13,44 +13,44 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core("a7/sg-reply", "a reply carries buffers", reply_with_buffers).covers(&["A7.5"]),
-    core(
+    case("a7/sg-reply", "a reply carries buffers", reply_with_buffers).covers(&["A7.5"]),
+    case(
         "a7/sg-reply-fails",
         "a reply with a bad buffer fails the caller's call",
         reply_fails,
     )
     .covers(&["A6.32", "A6.27"]),
-    core(
+    case(
         "a7/sg-plain-reply",
         "the plain reply has room for empty buffers only",
         plain_reply,
     )
     .covers(&["A6.27"]),
-    core(
+    case(
         "a7/sg-nested-reply",
         "buffers of a reply point to addresses of the caller",
         nested_reply,
     )
     .covers(&["A7.5"]),
-    core(
+    case(
         "a7/fda-reply",
         "a caller that takes files gets an array in the reply",
         reply_with_array,
     )
     .covers(&["A7.4"]),
-    core(
+    case(
         "a7/fda-reply-refused",
         "a caller that takes no files gets no arrays: EPERM",
         array_refused,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/fda-closed-in-caller",
         "giving the buffer of a reply back closes the caller's files",
         closed_in_caller,
     )
     .covers(&["A19.8"]),
-    core(
+    case(
         "a7/fda-no-room-reply",
         "a reply whose array finds no room becomes a failure",
         no_room_for_array,

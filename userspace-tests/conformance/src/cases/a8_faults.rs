@@ -2,7 +2,7 @@
 
 //! Section A8: reads whose buffer can't be written to, or is not where they say.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -13,49 +13,49 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a8/fault-costs-one-completion",
         "completions behind the one that cannot be written stay",
         one_completion,
     )
     .covers(&["A8.11"]),
-    core(
+    case(
         "a8/fault-on-later-page",
         "so they do where a read that went well goes on in a page that is not there",
         later_page,
     )
     .covers(&["A8.11"]),
-    core(
+    case(
         "a8/fault-when-appending",
         "a read that appends behind what is there loses one, too",
         when_appending,
     )
     .covers(&["A8.11"]),
-    core(
+    case(
         "a8/fault-costs-one-node",
         "a node whose end cannot be told does not take others along",
         one_node,
     )
     .covers(&["A8.11"]),
-    core(
+    case(
         "a8/fault-costs-one-cleared",
         "nor does a registration whose end cannot be told",
         one_cleared,
     )
     .covers(&["A8.11"]),
-    core(
+    case(
         "a8/fault-keeps-reply",
         "a reply stays when the completion before it cannot be written",
         keeps_reply,
     )
     .covers(&["A8.11"]),
-    core(
+    case(
         "a8/fault-of-return-error",
         "what a thread can do that could not be told that its call failed",
         of_return_error,
     )
     .covers(&["A8.11", "A19.2"]),
-    core(
+    case(
         "a8/consumed-beyond-buffer",
         "what a read does that is said to have come further than its buffer goes",
         consumed_beyond,

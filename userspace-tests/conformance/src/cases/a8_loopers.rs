@@ -2,7 +2,7 @@
 
 //! Section A8: when a process is asked for another thread.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -11,64 +11,64 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a8/spawn-when-nobody-waits",
         "the last free thread is told to spawn another",
         when_nobody_waits,
     )
     .covers(&["A8.10"]),
-    core(
+    case(
         "a8/spawn-not-for-strangers",
         "a thread that is no looper is not asked",
         not_for_strangers,
     ),
-    core(
+    case(
         "a8/spawn-not-by-default",
         "without a limit set no thread is asked for",
         not_by_default,
     ),
-    core(
+    case(
         "a8/spawn-one-at-a-time",
         "no other thread is asked for until the first has registered",
         one_at_a_time,
     )
     .covers(&["A8.10"]),
-    core(
+    case(
         "a8/spawn-up-to-limit",
         "threads are asked for up to the limit",
         up_to_limit,
     )
     .covers(&["A8.10"]),
-    core(
+    case(
         "a8/spawn-not-while-one-waits",
         "nobody is asked while a thread waits",
         not_while_one_waits,
     )
     .covers(&["A8.10"]),
-    core(
+    case(
         "a8/spawn-overwrites-first-word",
         "the request stands in the first word even when appending",
         overwrites_first_word,
     )
     .covers(&["A19.3"]),
-    core(
+    case(
         "a8/spawn-on-first-read",
         "the first read of a looper can carry the request",
         on_first_read,
     ),
-    core(
+    case(
         "a8/spawn-not-in-tiny-buffer",
         "what a read buffer without room for the request does",
         not_in_tiny_buffer,
     )
     .covers(&["A8.10", "A19.4"]),
-    core(
+    case(
         "a8/register-unasked",
         "registering without being asked does not count",
         register_unasked,
     )
     .covers(&["A5.9"]),
-    core(
+    case(
         "a8/limit-raised-later",
         "the limit can be raised at any time",
         limit_raised_later,

@@ -2,7 +2,7 @@
 
 //! Section A8, point 7: the nice value at which a message is served.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -13,121 +13,121 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a8/nice-of-better-caller",
         "a call is served at the better nice value of the caller, until the reply",
         of_better_caller,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-of-node-for-worse-caller",
         "a caller with a worse nice value than the node's is served at the node's",
         of_node,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-is-lowered-too",
         "a thread that is better than caller and node need is lowered to what they need",
         lowered_too,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-byte-has-no-sign",
         "the node's byte has no sign, and what is no nice value leaves it to the caller",
         byte_has_no_sign,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-of-first-send",
         "the node's byte is that of the first time it is sent",
         of_first_send,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-at-send",
         "what counts is the caller's nice value when it calls, not when the call is read",
         at_send,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-oneway",
         "a oneway call raises the thread to the node's nice value, whoever sends it",
         oneway,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-oneway-does-not-lower",
         "a oneway call does not lower a thread that is better than the node",
         oneway_does_not_lower,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-not-with-reply",
         "a reply does not carry a nice value, and waiting for it changes none",
         not_with_reply,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-of-waiting-thread",
         "a thread that waits for work of the process gets the nice value of who opened it",
         of_waiting_thread,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-of-each-file",
         "each open file has the nice value with which it was opened",
         of_each_file,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-nested",
         "nested calls are served each at its own, and each reply restores what was before",
         nested,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-changed-while-waiting",
         "what is restored is what the thread had when it took the call",
         changed_while_waiting,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-changed-while-serving",
         "what a thread gives itself while it serves lasts until the reply",
         changed_while_serving,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-restored-by-failing-reply",
         "a reply that fails restores the nice value",
         restored_by_failing_reply,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-restored-without-caller",
         "a reply to a caller that is gone restores the nice value",
         restored_without_caller,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-not-restored-by-stray-reply",
         "a reply without a call changes no nice value",
         stray_reply,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-after-thread-exit",
         "BINDER_THREAD_EXIT leaves the nice value as it is, the next wait for work does not",
         after_thread_exit,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-after-fault",
         "a call that can't be delivered leaves its nice value until the next wait",
         after_fault,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-under-real-time",
         "real-time threads keep their policy; their nice value changes as any other",
         under_real_time,

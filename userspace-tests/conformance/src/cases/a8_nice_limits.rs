@@ -3,26 +3,26 @@
 //! Section A8, point 7: nice values of threads that may not have any.
 
 use super::a8_nice::{client_at, manager_at};
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use harness::{Call, Case, Cx, Transactions, check_eq};
 use nix::sys::resource::Resource;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a8/nice-within-limit",
         "without CAP_SYS_NICE a thread gets what RLIMIT_NICE allows, and no more",
         within_limit,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-without-limit",
         "with RLIMIT_NICE at 0 a thread keeps what it has, better or worse",
         without_limit,
     )
     .covers(&["A8.7"]),
-    core(
+    case(
         "a8/nice-limit-below-own",
         "a thread that is better than RLIMIT_NICE allows ends at the limit",
         limit_below_own,

@@ -2,7 +2,7 @@
 
 //! Section A8: the read loop.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -15,118 +15,118 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a8/first-read-returns",
         "the first read of a thread does not wait",
         first_read_returns,
     )
     .covers(&["A8.1", "A19.1"]),
-    core(
+    case(
         "a8/first-read-after-other-ioctl",
         "any other ioctl uses up that right",
         first_read_used_up,
     ),
-    core(
+    case(
         "a8/nonblocking-without-work",
         "without work a nonblocking read gives EAGAIN",
         nonblocking_without_work,
     )
     .covers(&["A8.3"]),
-    core(
+    case(
         "a8/blocks-until-work",
         "a read waits until there is work",
         blocks_until_work,
     ),
-    core(
+    case(
         "a8/interrupted",
         "a signal ends the wait: EINTR, and nothing is consumed",
         interrupted,
     )
     .covers(&["A8.3"]),
-    core(
+    case(
         "a8/interrupted-loses-nothing",
         "work that comes after an interrupted read is there for the next",
         interrupted_loses_nothing,
     ),
-    core(
+    case(
         "a8/any-thread-serves",
         "a thread need not be a looper to get the process's work",
         any_thread_serves,
     )
     .covers(&["A8.2"]),
-    core(
+    case(
         "a8/completions-together",
         "one read brings all completions",
         completions_together,
     ),
-    core(
+    case(
         "a8/call-ends-read",
         "one read brings one call",
         call_ends_read,
     )
     .covers(&["A8.5"]),
-    core(
+    case(
         "a8/completion-held-back",
         "a call's completion does not wake its sender",
         completion_held_back,
     )
     .covers(&["A6.33"]),
-    core(
+    case(
         "a8/completion-with-reply",
         "it comes with the reply",
         completion_with_reply,
     ),
-    core(
+    case(
         "a8/completion-of-oneway-at-once",
         "a oneway call's and a reply's completion come at once",
         completion_of_oneway,
     )
     .covers(&["A6.33"]),
-    core(
+    case(
         "a8/own-work-first",
         "a thread's own work comes before the process's",
         own_work_first,
     )
     .covers(&["A8.4"]),
-    core(
+    case(
         "a8/room-for-76",
         "an item is delivered only into 76 bytes of room",
         room_for_76,
     )
     .covers(&["A8.4", "A19.4"]),
-    core(
+    case(
         "a8/tiny-buffer",
         "what a read buffer of less than four bytes does",
         tiny_buffer,
     )
     .covers(&["A19.4"]),
-    core(
+    case(
         "a8/append",
         "a read appends behind read_consumed, without BR_NOOP",
         append,
     ),
-    core(
+    case(
         "a8/fault-fails-call",
         "a call that cannot be written to the read buffer fails",
         fault_fails_call,
     )
     .covers(&["A8.9"]),
-    core(
+    case(
         "a8/last-waiter-first",
         "of waiting threads the last to come gets the work",
         last_waiter_first,
     ),
-    core(
+    case(
         "a8/one-waiter-per-call",
         "a call wakes one thread",
         one_waiter_per_call,
     ),
-    core(
+    case(
         "a8/work-left-for-others",
         "what one read leaves is there for another thread",
         work_left,
     ),
-    core(
+    case(
         "a8/work-passed-on",
         "a thread that was woken and leaves without the work wakes another for it",
         work_passed_on,

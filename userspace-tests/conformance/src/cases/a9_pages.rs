@@ -3,7 +3,7 @@
 //! Section A9: the pages of the receive space: when they come, when they go, and
 //! what is in them.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result, ensure};
 use binder_abi::*;
@@ -16,67 +16,67 @@ use harness::{
 use std::fs;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a9/pages-on-demand",
         "a page is there when a buffer first needs it, and not before",
         on_demand,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "a9/pages-stay-for-the-next",
         "the page of a buffer that was given back serves the next one",
         stay_for_next,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "a9/reclaim-takes-free-pages",
         "memory pressure takes pages that no buffer uses; they come back",
         takes_free,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "a9/reclaim-leaves-used-pages",
         "memory pressure leaves pages in which a buffer has but one byte",
         leaves_used,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "a9/reclaim-is-no-leak",
         "what comes back after memory pressure holds nothing of before",
         no_leak,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "cve/2023-52438-reclaim-after-unmap",
         "memory pressure does no harm to a space that was unmapped",
         reclaim_after_unmap,
     )
     .covers(&["CVE-2023-52438"]),
-    core(
+    case(
         "cve/2026-43434-reclaim-leaves-foreign-mapping",
         "memory pressure leaves what was mapped where the space had been",
         leaves_foreign_mapping,
     )
     .covers(&["CVE-2026-43434", "CVE-2023-52438"]),
-    core(
+    case(
         "cve/2023-52609-reclaim-of-dying-process",
         "memory pressure meets spaces of processes that are ending",
         of_dying,
     )
     .covers(&["CVE-2023-52609"]),
-    core(
+    case(
         "a9/clear-over-pages",
         "TF_CLEAR_BUF zeroes a buffer over several pages, and nothing beside it",
         clear_over_pages,
     )
     .covers(&["A7.8"]),
-    core(
+    case(
         "a9/clear-reply",
         "TF_CLEAR_BUF of a reply zeroes the caller's buffer",
         clear_reply,
     )
     .covers(&["A7.8"]),
-    core(
+    case(
         "a9/clear-dropped-oneway",
         "TF_CLEAR_BUF zeroes a oneway call that could not be delivered",
         clear_dropped,

@@ -3,7 +3,7 @@
 //! Section A9: the receive space: where buffers are placed, how they are merged,
 //! and how much oneway calls may take.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use anyhow::{Result, bail};
 use binder_abi::*;
@@ -12,84 +12,84 @@ use harness::thread::PAGE;
 use harness::{Bc, Br, Call, Case, Cx, Delivery, Errno, Exchange, Process, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a9/first-at-start",
         "the first buffer lies at the start of the space",
         first_at_start,
     ),
-    core(
+    case(
         "a9/best-fit",
         "a buffer goes into the smallest hole that holds it",
         best_fit,
     )
     .covers(&["A9.1"]),
-    core(
+    case(
         "a9/holes-merge",
         "holes merge in whatever order buffers are given back",
         holes_merge,
     )
     .covers(&["A9.1"]),
-    core(
+    case(
         "a9/rounding",
         "data and offsets are rounded to eight bytes each",
         rounding,
     ),
-    core(
+    case(
         "a9/reply-takes-room",
         "a reply takes room of the caller, not of the replier",
         reply_takes_room,
     ),
-    core(
+    case(
         "a9/async-half",
         "oneway calls may take half of the space",
         async_half,
     )
     .covers(&["A6.18", "A9.2"]),
-    core(
+    case(
         "a9/async-half-not-for-calls",
         "calls may take the other half",
         async_half_not_for_calls,
     ),
-    core(
+    case(
         "a9/async-comes-back",
         "what oneway calls took comes back, for empty ones, too",
         async_comes_back,
     )
     .covers(&["A9.2", "CVE-2021-46935"]),
-    core(
+    case(
         "a9/async-empty-parcels",
         "an empty oneway call takes eight bytes of the budget",
         async_empty,
     )
     .covers(&["A19.16", "CVE-2021-46935"]),
-    core(
+    case(
         "a9/async-failed-call-pays-back",
         "a oneway call that fails gives its share back",
         async_failed_pays_back,
     ),
-    core(
+    case(
         "a9/oneway-one-by-one",
         "a node's next oneway call waits for the buffer of the one before",
         oneway_one_by_one,
     )
     .covers(&["A9.5", "A19.13"]),
-    core(
+    case(
         "a9/oneway-per-node",
         "oneway calls to another node do not wait",
         oneway_per_node,
     )
     .covers(&["A19.12"]),
-    core(
+    case(
         "a9/oneway-order",
         "oneway calls to one node arrive in order, whoever sends them",
         oneway_order,
     ),
-    core(
+    case(
         "a9/call-overtakes-oneway",
         "a call does not wait for oneway calls before it",
         call_overtakes_oneway,
     ),
-    core(
+    case(
         "a9/oneway-queue-dies-with-node",
         "waiting oneway calls vanish with their process",
         queue_dies,

@@ -2,7 +2,7 @@
 
 //! Section A9: who sends so many oneway calls that it looks like spam is told so.
 
-use super::core;
+use super::case;
 use crate::fixtures::*;
 use crate::freezing::pending;
 use anyhow::Result;
@@ -11,85 +11,85 @@ use harness::thread::PAGE;
 use harness::{Bc, Br, Call, Case, Cx, Delivery, Errno, Process, Thread, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a9/spam-by-count",
         "with 51 buffers outstanding the next one is suspect, not before",
         by_count,
     )
     .covers(&["A9.3", "CVE-2026-43435"]),
-    core(
+    case(
         "a9/spam-by-count-in-place",
         "a buffer where one of the same sender lay counts itself: 51 are suspect",
         by_count_in_place,
     )
     .covers(&["A9.3", "CVE-2026-43435"]),
-    core(
+    case(
         "a9/spam-by-size",
         "with more than a quarter of the space outstanding the next is suspect",
         by_size,
     )
     .covers(&["A9.3"]),
-    core(
+    case(
         "a9/spam-only-when-short",
         "nobody is suspect while a tenth of the space is left for oneway calls",
         only_when_short,
     ),
-    core(
+    case(
         "a9/spam-per-sender",
         "only who has sent too much is suspect, however short the room",
         per_sender,
     ),
-    core(
+    case(
         "a9/spam-threads-count-together",
         "threads and files of a process count together, a child does not",
         threads_together,
     ),
-    core(
+    case(
         "a9/spam-told-once",
         "it is told once, until there is room again",
         told_once,
     )
     .covers(&["A9.3"]),
-    core(
+    case(
         "a9/spam-told-again",
         "after a oneway call that found room it is told again",
         told_again,
     )
     .covers(&["A9.3"]),
-    core(
+    case(
         "a9/spam-only-if-asked",
         "who has not asked is not told, but uses up the telling",
         only_if_asked,
     )
     .covers(&["A4.10"]),
-    core(
+    case(
         "a9/spam-asked-by-reading",
         "whether it was asked for counts when the completion is read",
         asked_by_reading,
     )
     .covers(&["A4.10"]),
-    core(
+    case(
         "a9/spam-not-of-receiver",
         "what the receiver asked for does not matter",
         not_of_receiver,
     )
     .covers(&["A4.10"]),
-    core(
+    case(
         "a9/spam-given-back",
         "buffers given back do not count, delivered ones do",
         given_back,
     ),
-    core(
+    case(
         "a9/spam-calls-do-not-count",
         "calls that want a reply neither count nor are suspect",
         calls_do_not_count,
     ),
-    core(
+    case(
         "a9/spam-for-frozen",
         "to a frozen process the call is pending, not suspect, but uses up the telling",
         for_frozen,
     ),
-    core(
+    case(
         "a9/spam-failed-call",
         "a suspect call that fails uses up the telling",
         failed_call,

@@ -5,7 +5,7 @@
 //! `Documentation/security.md` lists them all; for most the cases of other sections
 //! are as good, and it names those.
 
-use super::core;
+use super::case;
 use crate::buffers;
 use crate::fixtures::*;
 use anyhow::{Context, Result, bail};
@@ -18,67 +18,67 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "cve/2020-0030-caller-leaves-while-answered",
         "a reply and the end of the thread it is for, at the same time",
         caller_leaves,
     )
     .covers(&["CVE-2020-0030"]),
-    core(
+    case(
         "cve/2020-0030-caller-leaves-while-called",
         "a nested call and the end of the thread it is for, at the same time",
         nested_target_leaves,
     )
     .covers(&["CVE-2020-0030"]),
-    core(
+    case(
         "cve/2020-0041-parent-not-yet-seen",
         "a parent that is a good object, but further behind: EINVAL",
         parent_not_yet_seen,
     )
     .covers(&["CVE-2020-0041"]),
-    core(
+    case(
         "cve/2020-0423-exit-with-work-of-nodes",
         "a thread's end and the end of nodes it was to be told of, at the same time",
         exit_with_work_of_nodes,
     )
     .covers(&["CVE-2020-0423"]),
-    core(
+    case(
         "cve/2022-20421-failed-count",
         "a count that is refused leaves no reference, and none too few",
         failed_count,
     )
     .covers(&["CVE-2022-20421"]),
-    core(
+    case(
         "cve/2022-20421-sent-while-released",
         "a handle is sent and released at the same time: all of it or nothing",
         sent_while_released,
     )
     .covers(&["CVE-2022-20421"]),
-    core(
+    case(
         "cve/2023-20938-unaligned-offsets",
         "a cut list of objects counts down nothing that it did not count up",
         unaligned_offsets,
     )
     .covers(&["CVE-2023-21255"]),
-    core(
+    case(
         "cve/2024-46740-offsets-area",
         "objects that are made of offsets are no objects, not even for the clean-up",
         offsets_area,
     )
     .covers(&["CVE-2024-46740"]),
-    core(
+    case(
         "cve/2025-68260-clear-while-owner-dies",
         "requests are cleared while their nodes die: each is answered once",
         clear_while_owner_dies,
     )
     .covers(&["CVE-2025-68260"]),
-    core(
+    case(
         "cve/2026-43433-mapping-is-the-driver's",
         "a receiver cannot change what lies in its space",
         mapping_is_the_drivers,
     )
     .covers(&["CVE-2026-43433"]),
-    core(
+    case(
         "cve/2026-43434-moved-mapping",
         "a space that is moved is closed for ever",
         moved_mapping,

@@ -64,7 +64,7 @@ mod cve;
 mod steps;
 
 /// A case that every driver has to pass.
-const fn core(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
+const fn case(name: &'static str, claim: &'static str, run: fn(&mut Cx) -> Result<()>) -> Case {
     Case::new(name, claim, run)
 }
 

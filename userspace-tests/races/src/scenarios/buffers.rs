@@ -2,7 +2,7 @@
 
 //! Buffers that are freed while they are filled, read, or freed.
 
-use super::{NODE, another, codes, core};
+use super::{NODE, another, codes, scenario};
 use crate::race::Race;
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
@@ -13,32 +13,32 @@ use harness::{Bc, Call, Case, Cx, Exchange, Parcel, Process, Transactions, check
 use std::path::Path;
 
 pub const SCENARIOS: &[Case] = &[
-    core(
+    scenario(
         "free-vs-deliver",
         "who guesses the address of a buffer that is being read does no harm",
         free_vs_deliver,
     ),
-    core(
+    scenario(
         "free-vs-fill",
         "who guesses the address of a buffer that is being filled does no harm",
         free_vs_fill,
     ),
-    core(
+    scenario(
         "free-vs-free",
         "two threads that free a buffer free it once",
         free_vs_free,
     ),
-    core(
+    scenario(
         "oneway-vs-free",
         "a node's next oneway call is delivered once, however the one before is freed",
         oneway_vs_free,
     ),
-    core(
+    scenario(
         "reclaim-vs-call",
         "reclaim does not take pages of a buffer in use",
         reclaim_vs_call,
     ),
-    core(
+    scenario(
         "reclaim-vs-close",
         "no page outlives the file that it was for, whatever reclaim does meanwhile",
         reclaim_vs_close,

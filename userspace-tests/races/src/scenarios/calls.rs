@@ -2,7 +2,7 @@
 
 //! Calls and replies whose other end dies, leaves, unmaps or closes.
 
-use super::{another, bystander, call_and_wait, codes, core, give_node};
+use super::{another, bystander, call_and_wait, codes, give_node, scenario};
 use crate::race::Race;
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
@@ -11,42 +11,42 @@ use harness::race::Step;
 use harness::{Call, Case, Cx, Errno, Exchange, Transactions, check, check_eq};
 
 pub const SCENARIOS: &[Case] = &[
-    core(
+    scenario(
         "call-vs-death",
         "a call to a process that is killed fails once: dead",
         call_vs_death,
     ),
-    core(
+    scenario(
         "reply-vs-death",
         "a caller gets the reply or hears that the replier is dead, one of them once",
         reply_vs_death,
     ),
-    core(
+    scenario(
         "reply-vs-caller-death",
         "a replier sees no difference when the caller is killed",
         reply_vs_caller_death,
     ),
-    core(
+    scenario(
         "nested-vs-exit",
         "a nested call for a thread that leaves fails or is served by another, once",
         nested_vs_exit,
     ),
-    core(
+    scenario(
         "call-vs-unmap",
         "a call to a process that unmaps is delivered or fails: dead",
         call_vs_unmap,
     ),
-    core(
+    scenario(
         "read-vs-close",
         "closing the device wakes its reader",
         read_vs_close,
     ),
-    core(
+    scenario(
         "exec-vs-call",
         "a thread that calls while another replaces the program leaves nothing behind",
         exec_vs_call,
     ),
-    core(
+    scenario(
         "poll-vs-exit",
         "a thread can leave while its epoll is told of work",
         poll_vs_exit,

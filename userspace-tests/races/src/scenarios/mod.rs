@@ -14,7 +14,7 @@ mod news;
 mod objects;
 
 /// A scenario that every driver has to pass.
-const fn core(
+const fn scenario(
     name: &'static str,
     claim: &'static str,
     run: fn(&mut harness::Cx) -> Result<()>,

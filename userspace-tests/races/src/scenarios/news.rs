@@ -6,7 +6,7 @@
 //! on the receiver may drop it, and the owner would free what it never knew to be in use.
 
 use super::objects::Told;
-use super::{NODE, another, codes, core};
+use super::{NODE, another, codes, scenario};
 use crate::race::Race;
 use anyhow::{Result, ensure};
 use binder_abi::*;
@@ -14,12 +14,12 @@ use harness::race::Step;
 use harness::{Bc, Br, Call, Case, Cx, Errno, Exchange, Parcel, Transactions, check_eq};
 
 pub const SCENARIOS: &[Case] = &[
-    core(
+    scenario(
         "send-vs-news",
         "who sends a node of which another thread reads hears that it is held",
         send_vs_news,
     ),
-    core(
+    scenario(
         "send-vs-exit",
         "who sends a node that a leaving thread was to hear of hears that it is held",
         send_vs_exit,

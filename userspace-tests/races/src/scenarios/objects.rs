@@ -2,7 +2,7 @@
 
 //! Nodes, handles and deaths that change under those who use them.
 
-use super::{NODE, another, bystander, codes, core, give_node};
+use super::{NODE, another, bystander, codes, give_node, scenario};
 use crate::race::Race;
 use anyhow::{Context, Result, bail, ensure};
 use binder_abi::*;
@@ -16,37 +16,37 @@ use harness::{
 use zerocopy::IntoBytes;
 
 pub const SCENARIOS: &[Case] = &[
-    core(
+    scenario(
         "send-vs-release",
         "a call to a handle that is dropped arrives or fails, and the owner is told once",
         send_vs_release,
     ),
-    core(
+    scenario(
         "resend-vs-release",
         "a node that is sent again while its last reference goes is told of right",
         resend_vs_release,
     ),
-    core(
+    scenario(
         "clear-vs-death",
         "taking back a request while the owner dies is confirmed once",
         clear_vs_death,
     ),
-    core(
+    scenario(
         "request-vs-death",
         "a request while the owner dies is answered once",
         request_vs_death,
     ),
-    core(
+    scenario(
         "release-vs-death",
         "dropping a handle while its owner dies leaves nothing",
         release_vs_death,
     ),
-    core(
+    scenario(
         "same-node-twice",
         "two threads that send the same node at once send one",
         same_node_twice,
     ),
-    core(
+    scenario(
         "manager-vs-end",
         "a node that becomes the manager's while its owner reads that nobody has it is known from then on",
         manager_vs_end,

@@ -4,7 +4,7 @@
 //! another changes it.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -14,57 +14,57 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a10/clear-while-death-is-read",
         "taking back a death that is being read: confirmed once it is answered",
         clear_while_read,
     )
     .covers(&["A10.5"]),
-    core(
+    case(
         "a10/answer-while-death-is-read",
         "a death can be answered by who guesses that it is being read",
         answer_while_read,
     )
     .covers(&["A5.11"]),
-    core(
+    case(
         "a10/drop-while-death-is-read",
         "a handle can be dropped while its death is being read",
         drop_while_read,
     )
     .covers(&["A10.6"]),
-    core(
+    case(
         "a10/death-read-fails",
         "a death whose reader's memory is not there counts as told",
         death_read_fails,
     ),
-    core(
+    case(
         "a10/second-death-while-first-is-read",
         "two threads read two deaths at once, and each can be answered by the other",
         two_deaths,
     ),
-    core(
+    case(
         "a10/ask-again-while-death-is-read",
         "the death of the same node can be asked for again before the first is read",
         ask_again,
     ),
-    core(
+    case(
         "a10/acquire-read-while-dropped",
         "a node whose last reference goes while its owner reads of the first",
         acquire_while_dropped,
     )
     .covers(&["A10.1"]),
-    core(
+    case(
         "a10/release-read-while-resent",
         "a node that is sent again while its owner reads that nobody has it",
         release_while_resent,
     )
     .covers(&["A10.2"]),
-    core(
+    case(
         "a10/acquire-read-fails",
         "a node whose owner's memory is not there counts as told",
         acquire_read_fails,
     ),
-    core(
+    case(
         "a10/order-of-failed-send",
         "with a call that fails goes the node that it was for, then what was in it",
         order_of_failed_send,

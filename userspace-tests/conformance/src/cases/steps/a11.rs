@@ -4,7 +4,7 @@
 //! for it is being copied.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
@@ -15,84 +15,84 @@ use harness::{Bc, Call, Case, Cx, Errno, Exchange, Thread, Transactions, check_e
 use zerocopy::IntoBytes;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/frozen-during-call",
         "a call to a process that is frozen while it is copied fails: frozen",
         frozen_during_call,
     )
     .covers(&["A6.29", "A11.1"]),
-    core(
+    case(
         "a11/frozen-during-oneway",
         "a oneway call to a process that is frozen while it is copied is pending",
         frozen_during_oneway,
     )
     .covers(&["A6.31", "A19.19"]),
-    core(
+    case(
         "a11/thawed-during-call",
         "a call to a process that is thawed while it is copied is delivered",
         thawed_during_call,
     )
     .covers(&["A6.29"]),
-    core(
+    case(
         "a11/dies-frozen-during-call",
         "a call to a frozen process that dies while it is copied fails: dead",
         dies_frozen,
     )
     .covers(&["A6.30"]),
-    core(
+    case(
         "a11/freeze-while-call-is-read",
         "who is reading a call cannot be frozen",
         freeze_while_call_read,
     )
     .covers(&["A11.1", "A19.11"]),
-    core(
+    case(
         "a11/freeze-while-oneway-is-read",
         "who is reading a oneway call cannot be frozen before it has it",
         freeze_while_oneway_read,
     )
     .covers(&["A11.1", "A19.11"]),
-    core(
+    case(
         "a11/freeze-while-reply-is-read",
         "who is reading a reply cannot be frozen before it has it",
         freeze_while_reply_read,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/freeze-waits-for-read",
         "freezing with time to wait waits for a oneway call that is being read",
         freeze_waits,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/clear-while-state-is-read",
         "taking back a request whose notification is being read: after the answer",
         clear_while_read,
     )
     .covers(&["A11.7"]),
-    core(
+    case(
         "a11/answer-while-state-is-read",
         "a notification can be answered by who guesses that it is being read",
         answer_while_read,
     ),
-    core(
+    case(
         "a11/thawed-while-state-is-read",
         "a change while a notification is being read is told after the answer",
         thawed_while_read,
     )
     .covers(&["A11.6"]),
-    core(
+    case(
         "a11/drop-while-state-is-read",
         "a handle can be dropped while its owner's state is being read",
         drop_while_read,
     )
     .covers(&["CVE-2024-56554"]),
-    core(
+    case(
         "a11/update-during-update",
         "the update that is complete last replaces, not the one that began last",
         update_during_update,
     )
     .covers(&["A6.34"]),
-    core(
+    case(
         "a11/thawed-during-update",
         "an update that comes too late to replace is delivered as well",
         thawed_during_update,

@@ -4,26 +4,26 @@
 //! for it, is being copied.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
 use harness::{Call, Case, Cx, Errno, Missed, Transactions, check_eq};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a11/freeze-caller-during-call",
         "whether a process can be frozen whose call is being copied",
         freeze_caller_during_call,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/freeze-during-reply",
         "who is replying cannot be frozen before the reply is queued",
         freeze_during_reply,
     )
     .covers(&["A11.1"]),
-    core(
+    case(
         "a11/freeze-caller-during-reply",
         "who waits for a reply that is being copied cannot be frozen",
         freeze_caller,

@@ -4,7 +4,7 @@
 //! it or for it is being copied.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -12,82 +12,82 @@ use harness::case::round_trip;
 use harness::{Bc, Call, Case, Cx, Parcel, Transactions, check, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a13/caller-exits-during-reply",
         "a reply whose caller leaves while it is copied is lost, quietly",
         caller_exits_during_reply,
     )
     .covers(&["A6.5", "A19.21"]),
-    core(
+    case(
         "a13/nested-target-exits-during-copy",
         "a nested call for a thread that leaves while it is copied fails: dead",
         nested_target_exits,
     )
     .covers(&["A6.30"]),
-    core(
+    case(
         "a14/callee-dies-during-copy",
         "a call whose receiver dies while it is copied fails: dead",
         callee_dies,
     )
     .covers(&["A6.30"]),
-    core(
+    case(
         "a14/callee-dies-then-copy-fails",
         "a fault counts more than that the receiver died meanwhile",
         callee_dies_then_fault,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a14/successor-during-copy",
         "a call to a manager that dies is not for the next one",
         successor,
     )
     .covers(&["A6.30", "A14.1"]),
-    core(
+    case(
         "a14/callee-closes-during-copy",
         "a receiver that closes its device is dead to what is being copied",
         callee_closes,
     )
     .covers(&["A6.30"]),
-    core(
+    case(
         "a14/caller-dies-during-reply",
         "a reply whose caller dies while it is copied is lost, quietly",
         caller_dies_during_reply,
     )
     .covers(&["A6.5"]),
-    core(
+    case(
         "a14/outer-caller-dies-during-copy",
         "a nested call goes out though the outer caller dies while it is copied",
         outer_caller_dies,
     ),
-    core(
+    case(
         "a14/sender-dies-during-copy",
         "a sender that is killed in the middle leaves nothing behind",
         sender_dies,
     )
     .covers(&["A14.4", "CVE-2023-21255"]),
-    core(
+    case(
         "a14/objects-for-dead-receiver",
         "objects of a call whose receiver dies while it is copied are given back",
         objects_for_dead,
     )
     .covers(&["CVE-2023-21255"]),
-    core(
+    case(
         "a14/owner-dies-during-copy",
         "a handle whose owner dies while it is copied arrives",
         owner_dies,
     )
     .covers(&["A7.2"]),
-    core(
+    case(
         "a14/sender-dies-while-read",
         "a call whose sender dies while it is being read is read",
         sender_dies_while_read,
     ),
-    core(
+    case(
         "a14/reader-dies-while-reading",
         "the call that a reader was about to get fails when it dies",
         reader_dies,
     ),
-    core(
+    case(
         "a14/replier-dies-while-read",
         "a reply is read though the replier dies meanwhile",
         replier_dies_while_read,

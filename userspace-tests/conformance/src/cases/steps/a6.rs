@@ -3,7 +3,7 @@
 //! Section A6: what others do while a transaction is being put together.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -18,78 +18,78 @@ use harness::{
 use zerocopy::IntoBytes;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a3/unmapped-during-copy",
         "a call is delivered to who unmapped its space while the call was copied",
         unmapped_during_copy,
     ),
-    core(
+    case(
         "a3/closed-during-copy",
         "a call goes out though its sender's device is closed while it is copied",
         closed_during_copy,
     ),
-    core(
+    case(
         "a3/mapped-during-copy",
         "a space that is mapped while a call is copied is of no use to that call",
         mapped_too_late,
     ),
-    core(
+    case(
         "a6/handle-dropped-during-copy",
         "a call reaches its target though the handle is dropped while it is copied",
         handle_dropped,
     ),
-    core(
+    case(
         "a6/handle-reused-during-copy",
         "a call reaches the node its handle meant when the call began",
         handle_reused,
     )
     .covers(&["A6.7"]),
-    core(
+    case(
         "a6/two-replies",
         "no other thread can reply while a reply is copied",
         two_replies,
     )
     .covers(&["A6.2"]),
-    core(
+    case(
         "a6/overtaken-during-copy",
         "messages are queued when they are complete, not when they begin",
         overtaken,
     ),
-    core(
+    case(
         "a6/copy-fails-late",
         "a copy that fails after a long time fails like any other",
         fails_late,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a6/memory-unmapped-during-copy",
         "a sender that unmaps what is copied gets a fault",
         memory_unmapped,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a6/data-changes-during-copy",
         "what was copied before is not read again",
         data_changes,
     ),
-    core(
+    case(
         "a6/offsets-change-during-copy",
         "the objects are those that the offsets named when they were read",
         offsets_change,
     )
     .covers(&["CVE-2024-46740"]),
-    core(
+    case(
         "a6/nested-during-copy",
         "a process that is copying a call to another can be called by it",
         called_while_calling,
     ),
-    core(
+    case(
         "a12/manager-during-request",
         "who is slower in becoming the manager does not",
         manager_race,
     )
     .covers(&["A4.3"]),
-    core(
+    case(
         "a5/caught-between-commands",
         "a command is carried out once, though the next one takes long to read",
         caught_between_commands,

@@ -4,7 +4,7 @@
 //! others use, send, drop or close the same ones.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::Result;
 use binder_abi::*;
@@ -15,81 +15,81 @@ use harness::{
 };
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/file-closed-during-copy",
         "a file arrives though its sender closes it once it was looked up",
         file_closed,
     )
     .covers(&["A7.3"]),
-    core(
+    case(
         "a7/file-closed-before-copy",
         "a file that is closed before it is looked up is not there",
         file_closed_before,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/file-replaced-during-copy",
         "the file that arrives is the one that had the number when it was looked up",
         file_replaced,
     ),
-    core(
+    case(
         "a7/file-let-go-by-failure",
         "the files of a call that fails late are closed",
         file_let_go,
     ),
-    core(
+    case(
         "a7/file-closed-while-read",
         "the receiver can close a file before it has read that it got it",
         file_closed_while_read,
     )
     .covers(&["A7.3"]),
-    core(
+    case(
         "a7/file-of-failed-read",
         "what becomes of a file when the read that brings it fails",
         file_of_failed_read,
     )
     .covers(&["A8.8"]),
-    core(
+    case(
         "a7/node-sent-twice-at-once",
         "a node that two threads send at once is one node, told once",
         node_sent_twice,
     )
     .covers(&["A10.1"]),
-    core(
+    case(
         "a7/node-of-failed-call-in-use",
         "a node whose first call fails stays if another thread sent it meanwhile",
         node_of_failed_call,
     ),
-    core(
+    case(
         "a7/node-resent-before-dropped",
         "a node that is being sent survives the end of its last reference",
         resent_before_dropped,
     )
     .covers(&["A10.2"]),
-    core(
+    case(
         "a7/node-resent-after-dropped",
         "a node that went before it was looked up is made anew",
         resent_after_dropped,
     )
     .covers(&["A10.2"]),
-    core(
+    case(
         "a7/handle-dropped-after-lookup",
         "a handle arrives though its sender drops it once it was looked up",
         handle_dropped_after,
     )
     .covers(&["A7.2"]),
-    core(
+    case(
         "a7/handle-dropped-before-lookup",
         "a handle that is dropped before it is looked up is not there",
         handle_dropped_before,
     )
     .covers(&["A6.24"]),
-    core(
+    case(
         "a7/handle-to-owner-during-copy",
         "a node on its way home survives that nobody else has it any more",
         handle_to_owner,
     ),
-    core(
+    case(
         "a7/receiver-drops-during-copy",
         "a receiver that drops its handle to what is on its way gets it again",
         receiver_drops,

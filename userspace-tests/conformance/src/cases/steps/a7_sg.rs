@@ -4,7 +4,7 @@
 //! and files are closed.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result};
 use binder_abi::*;
@@ -13,37 +13,37 @@ use harness::{Call, Case, Cx, Delivery, Errno, Parcel, Thread, Transactions, che
 use zerocopy::FromBytes;
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a7/receiver-dies-during-buffer",
         "a call whose receiver dies while a buffer is copied fails: dead",
         receiver_dies,
     )
     .covers(&["A6.30"]),
-    core(
+    case(
         "a7/buffer-fails-late",
         "a buffer that turns out not to be there: failed, and all objects are given back",
         buffer_fails,
     )
     .covers(&["A6.28"]),
-    core(
+    case(
         "a7/array-closed-before-lookup",
         "the files of an array are looked up when its numbers are read",
         array_closed_before,
     )
     .covers(&["A6.25"]),
-    core(
+    case(
         "a7/array-closed-after-lookup",
         "files of an array arrive though their sender closes them once they are looked up",
         array_closed_after,
     )
     .covers(&["A7.4"]),
-    core(
+    case(
         "a7/array-changes-after-lookup",
         "the numbers of an array are those of the files that were looked up",
         array_changes,
     )
     .covers(&["A7.4"]),
-    core(
+    case(
         "a7/array-fails-late",
         "the files of an array whose call fails late are closed",
         array_fails,

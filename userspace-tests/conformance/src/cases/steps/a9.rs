@@ -4,7 +4,7 @@
 //! free, reclaim and fill.
 
 use super::inside::*;
-use crate::cases::core;
+use crate::cases::case;
 use crate::fixtures::*;
 use anyhow::{Context, Result, bail};
 use binder_abi::*;
@@ -14,75 +14,75 @@ use harness::thread::PAGE;
 use harness::{Bc, Call, Case, Cx, Delivery, Errno, Transactions, check_eq, check_returns};
 
 pub const CASES: &[Case] = &[
-    core(
+    case(
         "a9/free-during-copy",
         "a buffer that is being filled cannot be freed by who guesses its address",
         free_during_copy,
     )
     .covers(&["A5.8", "CVE-2019-2025"]),
-    core(
+    case(
         "a9/free-while-queued",
         "a buffer that waits to be read cannot be freed",
         free_while_queued,
     )
     .covers(&["A5.8", "A8.9"]),
-    core(
+    case(
         "a9/free-while-read",
         "a buffer that is being read cannot be freed by another thread",
         free_while_read,
     )
     .covers(&["A8.9", "CVE-2019-2025"]),
-    core(
+    case(
         "a9/neighbours-during-copy",
         "buffers around one that is being filled come and go",
         neighbours,
     )
     .covers(&["A9.1"]),
-    core(
+    case(
         "a9/reclaim-during-copy",
         "reclaim leaves the pages of a buffer that is being filled",
         reclaim_during_copy,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "a9/reclaim-while-read",
         "reclaim leaves the pages of a buffer that is being read",
         reclaim_while_read,
     )
     .covers(&["A9.4"]),
-    core(
+    case(
         "a9/async-budget-during-copy",
         "a oneway call that is being copied has its share of the space",
         async_budget,
     )
     .covers(&["A9.2", "CVE-2021-46935"]),
-    core(
+    case(
         "a9/next-oneway-while-freed",
         "a oneway call that is queued just after the one before was freed is not held back",
         next_oneway,
     )
     .covers(&["A9.5", "A19.13"]),
-    core(
+    case(
         "a9/full-during-copy",
         "a call that is being copied takes its room from others until it fails",
         full_during_copy,
     ),
-    core(
+    case(
         "a8/waiting-call-while-read",
         "another thread takes the next call while one is reading the first",
         next_call_while_read,
     ),
-    core(
+    case(
         "a8/read-fails-late",
         "a call whose reader's memory turns out not to be there fails",
         read_fails_late,
     ),
-    core(
+    case(
         "a8/oneway-read-fails-late",
         "a oneway call whose reader's memory is not there is lost",
         oneway_read_fails_late,
     ),
-    core(
+    case(
         "a8/reply-read-fails-late",
         "a reply whose reader's memory is not there is lost",
         reply_read_fails_late,

@@ -95,20 +95,23 @@ find_mmdebstrap() {
 }
 
 # The backports line is the line of the updates with the suite renamed, so no host is named here.
+# What dpkg leaves out is said here because mmdebstrap's own option for it needs Python on the host.
 # A hook of mmdebstrap; $1 there is the new root.
 # shellcheck disable=SC2016 # expanded by the hook's shell
-BACKPORTS_HOOK='
+SETUP_HOOK='
 	list=$1/etc/apt/sources.list
 	line=$(sed -n "s/ '$SUITE'-updates / '$SUITE'-backports /p" "$list" "$1"/etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)
 	[ -n "$line" ] || line=$(sed -n "s/ '$SUITE' / '$SUITE'-backports /p" "$list" "$1"/etc/apt/sources.list.d/*.list 2>/dev/null | head -n 1)
 	[ -n "$line" ] || { echo "no sources line of '$SUITE' to derive the backports from"; exit 1; }
 	echo "$line" >"$1/etc/apt/sources.list.d/backports.list"
 	echo "APT::Sandbox::User \"root\";" >"$1/etc/apt/apt.conf.d/90sandbox"
-	echo "APT::Install-Recommends \"false\";" >>"$1/etc/apt/apt.conf.d/90sandbox"'
+	echo "APT::Install-Recommends \"false\";" >>"$1/etc/apt/apt.conf.d/90sandbox"
+	mkdir -p "$1/etc/dpkg/dpkg.cfg.d"
+	printf "path-exclude=/usr/share/%s/*\n" man doc locale >"$1/etc/dpkg/dpkg.cfg.d/90sandbox"'
 
 # What decides, beside the packages, what a root holds.
 bootstrap_identity() {
-	echo "$SUITE ${MIRROR:-} $BACKPORTS_HOOK"
+	echo "$SUITE ${MIRROR:-} $SETUP_HOOK"
 }
 
 # Names of the packages listed in a file of packages/.
@@ -121,10 +124,8 @@ package_list() {
 # new root as $1 once everything is installed.
 bootstrap() {
 	local mode=$1 target=$2 variant=$3 packages=$4 hook=$5
-	local common=("--variant=$variant" "--include=$packages" "--setup-hook=$BACKPORTS_HOOK" "--customize-hook=$hook"
-		--aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/man/*'
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*'
-		"${MMDEBSTRAP_OPTIONS[@]}")
+	local common=("--variant=$variant" "--include=$packages" "--setup-hook=$SETUP_HOOK" "--customize-hook=$hook"
+		--aptopt='APT::Install-Recommends "false"' "${MMDEBSTRAP_OPTIONS[@]}")
 	mkdir -p "$target"
 	# A checkout or home folder that others may not enter is no place to be in for mapped ids.
 	cd /

@@ -175,21 +175,20 @@ impl<E> HandleTable<E> {
     ///
     /// Costs as much for the last as for the first of many entries.
     pub(crate) fn pop(&mut self) -> Option<(Handle, E)> {
-        while self.bottom < self.leaves.count() {
-            let first = self.bottom.wrapping_mul(LEAF);
-            let mut taken = all_free(self.bottom) & !self.free.word(self.bottom);
-            if self.bottom == 0 {
+        for leaf in self.bottom..self.leaves.count() {
+            let mut taken = all_free(leaf) & !self.free.word(leaf);
+            if leaf == 0 {
                 // Number 0 is never free, whether it has an entry or not.
                 taken |= u64::from(matches!(self.leaves.get(0), Some(Some(_))));
             }
-            if taken == 0 {
-                // INVARIANT: The leaf has no entry.
-                self.bottom = self.bottom.wrapping_add(1);
-                continue;
+            if taken != 0 {
+                let first = leaf.wrapping_mul(LEAF);
+                let index = first.wrapping_add(taken.trailing_zeros() as usize);
+                let handle = Handle(u32::try_from(index).ok()?);
+                return Some((handle, self.remove(handle)?));
             }
-            let index = first.wrapping_add(taken.trailing_zeros() as usize);
-            let handle = Handle(u32::try_from(index).ok()?);
-            return Some((handle, self.remove(handle)?));
+            // INVARIANT: The leaf has no entry.
+            self.bottom = leaf.wrapping_add(1);
         }
         None
     }

@@ -288,6 +288,13 @@ fn returns_go_out_together_only_in_a_page_that_was_written_to() {
         }
         assert!(out.must_flush(), "{base} {consumed}");
     }
+    // The largest flush would end in the next page, just as far into it as it starts.
+    let mut out = ReturnBuffer::<{ PAGE + 1 }>::new(span_at(BASE, 2 * PAGE, 0));
+    for _ in 0..2 {
+        assert!(!out.must_flush());
+        out.word(returns::NOOP).expect("there was room");
+    }
+    assert!(out.must_flush());
     // Behind a flush it is known that the page of the last byte is there.
     for (flushed, together) in [
         (4, 10),
